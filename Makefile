@@ -34,10 +34,10 @@ else
 endif
 DEV := $(VENV)/.dev
 
-.PHONY: help demo test unit extras bench fuzz faults mutants check docs proto types lock venv clean replace
+.PHONY: help demo test unit extras bench bench-compare bench-feast fuzz faults mutants check docs proto types lock venv clean replace
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
 
 demo: $(DEMO) ## build the Futurama world, ingest, serve, train and predict, and print figures (ARGS="--json FILE")
 	$(VENV)/bin/featurama demo $(ARGS)
@@ -46,7 +46,7 @@ demo: $(DEMO) ## build the Futurama world, ingest, serve, train and predict, and
 # compile its modules anew.
 test unit: export PYTHONDONTWRITEBYTECODE :=
 test: $(DEV) ## run every test (TESTS=tests/unit ARGS="-k late" for some)
-	$(PY) -m pytest -n 4 --dist loadgroup -m "not bench and not extras" $(ARGS) $(TESTS)
+	$(PY) -m pytest -n 4 --dist loadgroup -m "not extras" $(ARGS) $(TESTS)
 
 unit: $(DEV) ## run the pure tests, in seconds
 	$(PY) -m pytest -n 2 $(ARGS) tests/unit
@@ -54,8 +54,20 @@ unit: $(DEV) ## run the pure tests, in seconds
 extras: $(DEV) ## install every extra alone and run it
 	$(PY) -m pytest -m extras $(ARGS) tests/service/test_extras.py
 
-bench: $(DEV) ## run the benchmarks among the tests
-	$(PY) -m pytest -m bench -s $(ARGS) $(TESTS)
+bench bench-feast: export PYTHONDONTWRITEBYTECODE :=
+bench: $(DEV) ## measure, and print the targets with the figures (ARGS="serving --seconds 10" for some)
+	$(PY) -m benchmarks $(ARGS)
+
+bench-compare: $(DEV) ## compare the figures of two runs: A=before.json B=after.json
+	$(PY) -m benchmarks.compare $(ARGS) $(A) $(B)
+
+bench-feast: $(DEV) build/feast/.done ## measure Feast in an environment of its own, beside Featurama
+	$(PY) -m benchmarks.feast $(ARGS)
+
+build/feast/.done: benchmarks/feast/requirements.txt $(VENV)/.uv
+	rm -rf $(@D) && mkdir -p build && $(PY) -m venv --without-pip $(@D)
+	$(UV) pip sync --quiet --compile-bytecode --python $(@D)/bin/python --require-hashes $<
+	@touch $@
 
 # `test` tries 400 inputs of each kind.
 fuzz: export FEATURAMA_FUZZ_INPUTS := $(or $(INPUTS),100000)
@@ -154,6 +166,7 @@ lock: $(DEV) ## pin requirements/*.txt again from pyproject.toml
 	$(LOCK) $(ARGS) requirements/uv.in -o requirements/uv.txt
 	$(LOCK) $(ARGS) pyproject.toml requirements/build.in --extra dev -o requirements/dev.txt
 	$(LOCK) pyproject.toml requirements/build.in --extra cli -c requirements/dev.txt -o requirements/demo.txt
+	$(LOCK) benchmarks/feast/requirements.in -o benchmarks/feast/requirements.txt
 	$(LOCK) requirements/build.in -c requirements/dev.txt -o requirements/build.txt
 	for extra in online ingest gateway trainer cli; do \
 	  $(LOCK) pyproject.toml --extra $$extra -c requirements/dev.txt -o requirements/$$extra.txt; \

@@ -1,93 +1,92 @@
-"""As-of kernel against polars `join_asof`, on the same arrays in the same run.
+"""How fast are the as-of join and the sort of a history, beside those of polars on the same arrays?
 
-    python benchmarks/as_of.py --labels 1000000 --history 10000000 --entities 10000
-
-Prints medians of wall-clock and CPU seconds, and the ratio to polars. Polars gets its frames ready made and
-sorted; the kernel gets its arrays ready made and sorted; both start from unsorted label rows.
+1 M label rows and 10 M rows of history of 10,000 entities. Polars gets its frames ready made, the kernels get their
+arrays ready made; the joins get sorted histories and unsorted label rows.
 """
 
 from __future__ import annotations
 
-import argparse
-import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import polars as pl
 
+from benchmarks.pace import Figures, Pace, Target, in_turns
 from featurama_core.retrieval.as_of import HistoryKeys, as_of, as_of_many
 
 DAY = 86_400_000_000
+LABELS, HISTORY, ENTITIES, FEATURES = 1_000_000, 10_000_000, 10_000, 10
+
+TARGETS = [Target("sort of a shuffled history of 10 M rows: wall clock over that of polars", "sort.of_polars", 1.0)]
 
 
-def measure(run: Callable[[], object], repeats: int) -> tuple[float, float]:
-    """Median wall-clock and CPU seconds of `run`."""
-    walls, cpus = [], []
-    for _ in range(repeats):
-        wall, cpu = time.perf_counter(), time.process_time()
-        run()
-        walls.append(time.perf_counter() - wall)
-        cpus.append(time.process_time() - cpu)
-    return statistics.median(walls), statistics.median(cpus)
+def measure(pace: Pace) -> Figures:
+    """Seconds of each case, and over those of polars."""
+    joins, sorts = joining(), sorting()
+    found: Figures = {}
+    for cases in (joins, sorts):
+        turns = in_turns(pace.rounds, {name: partial(timed, run) for name, run in cases.items()})
+        yardstick, *others = turns
+        for name in others:
+            found[name] = turns[name] | {
+                "of_polars": turns[name]["seconds"] / turns[yardstick]["seconds"],
+                "cpu_of_polars": turns[name]["cpu_s"] / turns[yardstick]["cpu_s"],
+            }
+        found[yardstick] = turns[yardstick]
+    return found
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--labels", type=int, default=1_000_000)
-    parser.add_argument("--history", type=int, default=10_000_000)
-    parser.add_argument("--entities", type=int, default=10_000)
-    parser.add_argument("--features", type=int, default=10, help="features with a mask of their own")
-    parser.add_argument("--repeats", type=int, default=3)
-    options = parser.parse_args()
+def timed(run: Callable[[], object]) -> Figures:
+    """Wall-clock and CPU seconds."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    run()
+    return {"seconds": time.perf_counter() - wall, "cpu_s": time.process_time() - cpu}
 
+
+def history(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Shuffled rows: entity, event time, ingest time."""
+    entity, moment = rng.integers(0, ENTITIES, HISTORY), rng.integers(0, 365 * DAY, HISTORY)
+    return entity, moment, moment * 1_000 + 5_000_000
+
+
+def joining() -> dict[str, Callable[[], object]]:
+    """The join, with and without `known_at` and masks of features."""
     rng = np.random.default_rng(7)
-    entity = np.sort(rng.integers(0, options.entities, options.history))
-    moment = rng.integers(0, 365 * DAY, options.history)
-    moment = moment[np.lexsort((moment, entity))]
-    prompt = moment * 1000 + 5_000_000
-    backfilled = np.full_like(prompt, 400 * DAY * 1000)
-    mixed = np.where(rng.random(options.history) < 0.05, prompt + 30 * DAY * 1000, prompt)
-    label_entity = rng.integers(0, options.entities, options.labels)
-    label_time = rng.integers(0, 365 * DAY, options.labels)
-    known = label_time * 1000 + 999
-    middle = int(np.median(prompt))
+    entity, moment, prompt = history(rng)
+    order = np.lexsort((moment, entity))
+    entity, moment, prompt = entity[order], moment[order], prompt[order]
+    mixed = np.where(rng.random(HISTORY) < 0.05, prompt + 30 * DAY * 1_000, prompt)
+    label_entity, label_time = rng.integers(0, ENTITIES, LABELS), rng.integers(0, 365 * DAY, LABELS)
     keys = HistoryKeys.of(entity, moment, prompt)
-    masks = [rng.random(options.history) < 0.5 for _ in range(options.features)]
-
-    row = np.arange(options.history)
-    right = pl.DataFrame({"entity": entity, "time": moment, "row": row}).set_sorted("time")
-    left = pl.DataFrame({"entity": label_entity, "time": label_time, "label": np.arange(options.labels)})
+    masks = [rng.random(HISTORY) < 0.5 for _ in range(FEATURES)]
+    right = pl.DataFrame({"entity": entity, "time": moment, "row": np.arange(HISTORY)}).set_sorted("time")
+    left = pl.DataFrame({"entity": label_entity, "time": label_time, "label": np.arange(LABELS)})
 
     def polars() -> np.ndarray:
         joined = left.sort("time").join_asof(right, on="time", by="entity", check_sortedness=False)
         return joined.sort("label")["row"].fill_null(-1).to_numpy()
 
-    assert np.array_equal(moment[polars()], moment[as_of(entity, moment, prompt, label_entity, label_time)])
-
-    cases: dict[str, Callable[[], object]] = {
-        "polars join_asof": polars,
-        "as_of": lambda: as_of(entity, moment, prompt, label_entity, label_time),
-        "as_of, known_at scalar": lambda: as_of(entity, moment, prompt, label_entity, label_time, known_at=middle),
-        "as_of, known_at a row, 5% late": lambda: as_of(
-            entity, moment, mixed, label_entity, label_time, known_at=known
-        ),
-        "as_of, known_at a row, all late": lambda: as_of(
-            entity, moment, backfilled, label_entity, label_time, known_at=known
-        ),
-        f"as_of_many, {options.features} masks": lambda: as_of_many(keys, masks, label_entity, label_time),
-        f"as_of_many, {options.features} masks, known_at a row": lambda: as_of_many(
-            keys, masks, label_entity, label_time, known_at=known - 10_000_000
-        ),
+    ours = partial(as_of, entity, moment, label_entity=label_entity, label_time=label_time)
+    assert np.array_equal(moment[polars()], moment[ours(history_ingested=prompt)])
+    return {
+        "join_by_polars": polars,
+        "join": partial(ours, history_ingested=prompt),
+        "join_known_at": partial(ours, history_ingested=mixed, known_at=label_time * 1_000 + 999),
+        "join_of_masks": lambda: as_of_many(keys, masks, label_entity, label_time),
     }
-    print(f"{options.labels:,} labels, {options.history:,} history rows, {options.entities:,} entities")
-    print(f"{'':44}{'wall s':>8}{'CPU s':>8}{'CPU / polars':>14}")
-    reference = None
-    for name, run in cases.items():
-        wall, cpu = measure(run, options.repeats)
-        reference = reference or cpu
-        print(f"{name:44}{wall:8.3f}{cpu:8.3f}{cpu / reference:14.2f}", flush=True)
 
 
-if __name__ == "__main__":
-    main()
+def sorting() -> dict[str, Callable[[], object]]:
+    """By entity, event time and ingest time."""
+    entity, moment, ingested = history(np.random.default_rng(8))
+    frame = pl.DataFrame({"entity": entity, "time": moment, "ingested": ingested})
+    return {
+        "sort_by_polars": lambda: frame.sort("entity", "time", "ingested"),
+        "sort": lambda: sort_history(entity, moment, ingested),
+    }
+
+
+def sort_history(entity: np.ndarray, moment: np.ndarray, ingested: np.ndarray) -> np.ndarray:
+    return np.lexsort((ingested, moment, entity))

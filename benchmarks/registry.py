@@ -1,6 +1,6 @@
-"""A namespace with many features: registering them, and a server beside them.
+"""What does a namespace with a million features cost: registering them, and a server beside them?
 
-    python benchmarks/registry.py [--features 1000000] [--url cassandra://127.0.0.1:9042] [--json FILE]
+    python -m benchmarks.registry [--features 1000000] [--url cassandra://127.0.0.1:9042]
 
 Features are registered 20,000 a call, in 100 groups; the seconds of the first and the last call are equal if the cost
 is linear. Then a process opens the storage as a server does. Shown of it:
@@ -28,9 +28,9 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
-from pathlib import Path
 
 import featurama
+from benchmarks.pace import Figures, Pace, Target
 from featurama_core.storage.open import open_storage
 from featurama_core.storage.port import NamespaceOptions
 from featurama_core.storage.settings import StorageSettings
@@ -40,10 +40,18 @@ from featurama_core.types.errors import Unknown
 from featurama_core.types.schema import FeatureDefinition, FeatureGroup
 from featurama_core.types.values import ValueType
 
+TARGETS: list[Target] = []
+_FEATURES = 1_000_000
 _GROUPS = 100
 _PER_CALL = 20_000
 _REFRESHES = (1, 1, 1, _PER_CALL, _PER_CALL, _PER_CALL)
 """Features that are registered before each refresh."""
+
+
+def measure(pace: Pace) -> Figures:
+    """One round on SQLite, which takes minutes."""
+    del pace
+    return dict(asyncio.run(_embedded(_FEATURES)))
 
 
 async def measured(url: str, namespace: str, features: int) -> dict[str, float]:
@@ -59,7 +67,17 @@ async def measured(url: str, namespace: str, features: int) -> dict[str, float]:
             figures.setdefault("first_call_s", figures["last_call_s"])
         figures["registered_s"] = time.perf_counter() - start
         start = time.perf_counter()
-        command = [sys.executable, __file__, "--url", url, "--features", str(features), "--serve", namespace]
+        command = [
+            sys.executable,
+            "-m",
+            "benchmarks.registry",
+            "--url",
+            url,
+            "--features",
+            str(features),
+            "--serve",
+            namespace,
+        ]
         server = await asyncio.create_subprocess_exec(*command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         assert server.stdin is not None
         assert server.stdout is not None
@@ -164,9 +182,8 @@ async def _embedded(features: int) -> dict[str, float]:
 def main() -> None:
     """Print the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--features", type=int, default=1_000_000)
+    parser.add_argument("--features", type=int, default=_FEATURES)
     parser.add_argument("--url", help="of a cluster; default: SQLite in a temporary folder")
-    parser.add_argument("--json", type=Path)
     parser.add_argument("--serve", metavar="NAMESPACE", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.serve:
@@ -176,8 +193,6 @@ def main() -> None:
     figures = asyncio.run(wanted)
     for name, value in figures.items():
         print(f"{name:>20} {value:10.3f}")
-    if arguments.json:
-        arguments.json.write_text(json.dumps(figures))
 
 
 if __name__ == "__main__":

@@ -1,29 +1,25 @@
-"""The reads of an embedded store beside a yardstick of the same run: CPU time per call, medians of interleaved rounds.
-
-    python benchmarks/retrieval.py [--rounds 15] [--json FILE]
+"""What do the reads of an embedded store cost, without servers? CPU time per call, beside a yardstick of the same run.
 
 The yardstick is the as-of kernel on arrays of a fixed size; machines and hours differ, the ratios to it less.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import json
-import statistics
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 import featurama
+from benchmarks.pace import Figures, Pace, Target, medians
 from featurama_core.retrieval.as_of import as_of
 from featurama_core.types.writes import WriteMode
 
+TARGETS: list[Target] = []
 START, HOUR = 1_760_000_000_000_000, 3_600_000_000
 NAMES = [f"f{number}" for number in range(50)]
 
@@ -84,41 +80,27 @@ def cases(store: Any) -> dict[str, Callable[[], Awaitable[object]]]:
     }
 
 
-async def measure(rounds: int) -> dict[str, dict[str, float]]:
+async def calls(rounds: int) -> list[Figures]:
+    """CPU milliseconds of each case, of every round."""
     with tempfile.TemporaryDirectory() as folder:
         async with featurama.connect(f"sqlite:///{folder}/store") as store:
             await fill(store)
-            reads = cases(store)
-            cpu: dict[str, list[float]] = {name: [] for name in ["yardstick", *reads]}
+            reads, found = cases(store), []
             for _ in range(rounds):
                 began = time.process_time()
                 yardstick()
-                cpu["yardstick"].append(time.process_time() - began)
+                found.append({"yardstick": (time.process_time() - began) * 1_000})
                 for name, read in reads.items():
                     # Short calls are repeated: one is shorter than the clock's noise.
                     repeats = 1 if "000" in name else 30
                     began = time.process_time()
                     for _ in range(repeats):
                         await read()
-                    cpu[name].append((time.process_time() - began) / repeats)
-    base = statistics.median(cpu["yardstick"])
-    return {
-        name: {"cpu_ms": 1_000 * statistics.median(each), "of_yardstick": statistics.median(each) / base}
-        for name, each in cpu.items()
-    }
+                    found[-1][name] = (time.process_time() - began) * 1_000 / repeats
+    return found
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--json")
-    given = parser.parse_args()
-    found = asyncio.run(measure(given.rounds))
-    for name, figures in found.items():
-        print(f"{name:40} {figures['cpu_ms']:10.3f} ms CPU  {figures['of_yardstick']:8.4f} of the yardstick")
-    if given.json:
-        Path(given.json).write_text(json.dumps(found, indent=1))
-
-
-if __name__ == "__main__":
-    main()
+def measure(pace: Pace) -> Figures:
+    """Medians."""
+    found = medians(asyncio.run(calls(5 * pace.rounds)))
+    return {name: {"cpu_ms": ms, "of_yardstick": ms / found["yardstick"]} for name, ms in found.items()}

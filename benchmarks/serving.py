@@ -1,201 +1,99 @@
-"""Online reads of a server beside a bare grpc.aio server that echoes the same answers: CPU per request, throughput.
+"""How near are online reads to the floor of gRPC, and what is their latency under load? SQLite.
 
-    python benchmarks/serving.py [--seconds 4] [--rounds 3] [--clients 16] [--json FILE]
-
-Server, echo and load are processes of their own. The two servers take turns; figures are medians of the rounds. CPU is
-the server's own, from /proc. The share of the echo (its CPU over ours) is what machines have in common.
+The server takes turns with a bare grpc.aio server that echoes the same answers. The share is our throughput over that
+of the echo; machines have it in common. Latency is that of one client, and in an open loop at shares of the peak.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import json
-import os
 import statistics
-import subprocess
-import sys
 import tempfile
-import time
-from pathlib import Path
-from typing import Any
+from functools import partial
 
-import grpc
-import numpy as np
-import pyarrow as pa
+from benchmarks.pace import Figures, Pace, Target, in_turns
+from benchmarks.processes import READ, call, echo, load, service
+from benchmarks.stores import fill, reads
 
-import featurama
-from featurama.v1 import online_service_pb2 as pb
-from featurama_core.types.writes import WriteMode
+SHAPES = {(1, 10): 0.65, (1, 50): 0.55, (100, 10): 0.40, (100, 50): 0.20}
+LOADS = (0.1, 0.25, 0.5, 0.7, 0.8, 0.9)
+"""Rates of the open loop, as shares of the throughput of the closed one."""
 
-METHOD = "/featurama.v1.OnlineService/GetOnlineFeatures"
-SHAPES = ((1, 10), (1, 50), (100, 10), (100, 50))
-START = 1_760_000_000_000_000
-_OPTIONS = [("grpc.max_receive_message_length", 1 << 26), ("grpc.max_send_message_length", 1 << 26)]
-
-
-async def fill(url: str, entities: int = 1_000, features: int = 50) -> None:
-    """One value of each feature of each entity."""
-    rng = np.random.default_rng(1)
-    async with featurama.connect(url) as store:
-        await store.register_entity_type("thing")
-        await store.register_feature_group("thing", "thing", ttl="3650d")
-        for at in range(features):
-            await store.register_feature(f"f{at}", "double", group="thing", entity_type="thing")
-        frame: dict[str, Any] = {
-            "entity_id": [f"thing_{at}" for at in range(entities)],
-            "timestamp": pa.array(np.full(entities, START)).cast(pa.timestamp("us", "UTC")),
-        }
-        frame |= {f"f{at}": rng.random(entities) for at in range(features)}
-        await store.write_features(pa.table(frame), mode=WriteMode.BULK)
+TARGETS = [
+    *(
+        Target(f"{rows} x {features}: requests/s over those of the echo", f"{rows}x{features}.share", bound, True)
+        for (rows, features), bound in SHAPES.items()
+    ),
+    Target("1 x 10, one client: p50 over that of the echo (1 ms where it takes 0.5)", "one_client.of_echo", 2.0),
+    Target("1 x 10, open loop at half of the peak: p99 / p50", "half_of_peak.p99_of_p50", 4.0),
+    Target(
+        "100 x 50: two workers over one, of the ratio that the load leaves possible",
+        "workers.of_possible",
+        0.75,
+        True,
+    ),
+]
 
 
-async def echo(path: str) -> None:
-    """Serve the bytes of a file, whatever is requested."""
-    answer = Path(path).read_bytes()
-
-    async def reply(_: bytes, __: Any) -> bytes:
-        return answer
-
-    server = grpc.aio.server(options=_OPTIONS)
-    handler = grpc.method_handlers_generic_handler(
-        "featurama.v1.OnlineService", {"GetOnlineFeatures": grpc.unary_unary_rpc_method_handler(reply)}
-    )
-    server.add_generic_rpc_handlers((handler,))
-    print(server.add_insecure_port("127.0.0.1:0"), flush=True)
-    await server.start()
-    await server.wait_for_termination()
-
-
-async def load(address: str, path: str, clients: int, seconds: float) -> None:
-    """Send the requests of a file in turn, by a number of clients, and print what came."""
-    requests = [bytes.fromhex(line) for line in Path(path).read_text().split()]
-    times: list[float] = []
-    async with grpc.aio.insecure_channel(address, options=_OPTIONS) as channel:
-        call = channel.unary_unary(METHOD)
-        end = time.perf_counter() + seconds
-
-        async def one(at: int) -> None:
-            while (begin := time.perf_counter()) < end:
-                await call(requests[at % len(requests)])
-                times.append(time.perf_counter() - begin)
-                at += clients
-
-        await asyncio.gather(*(one(at) for at in range(clients)))
-    times.sort()
-    shown = {"calls": len(times), "p50": times[len(times) // 2], "p99": times[len(times) * 99 // 100]}
-    print(json.dumps(shown), flush=True)
-
-
-def requests(entities: int, features: int) -> list[bytes]:
-    rng = np.random.default_rng(entities)
-    names = [f"f{at}" for at in range(features)]
-    found = []
-    for _ in range(64):
-        ids = [f"thing_{at}" for at in rng.choice(1_000, entities, replace=False)]
-        found.append(pb.GetOnlineFeaturesRequest(features=names, entity_ids=ids).SerializeToString())
-    return found
-
-
-def spawn(*arguments: str, **environment: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        env={**os.environ, **environment},
-    )
-
-
-def cpu(process: subprocess.Popen[str]) -> float:
-    fields = Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def measured(server: subprocess.Popen[str], address: str, file: Path, options: argparse.Namespace) -> dict[str, float]:
-    before = cpu(server)
-    done = subprocess.run(
-        [sys.executable, __file__, "load", address, str(file), str(options.clients), str(options.seconds)],
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    )
-    found: dict[str, float] = json.loads(done.stdout)
-    found["cpu_ms"] = (cpu(server) - before) / found["calls"] * 1_000
-    return found
-
-
-def free_port() -> int:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def ready(address: str) -> None:
-    with grpc.insecure_channel(address) as channel:
-        grpc.channel_ready_future(channel).result(timeout=60)
-
-
-def main(options: argparse.Namespace) -> dict[str, Any]:
-    results: dict[str, Any] = {}
+def measure(pace: Pace) -> Figures:
+    """Figures of every shape, of one client, of an open loop, and of two workers."""
+    figures: Figures = {}
     with tempfile.TemporaryDirectory() as folder:
         url = f"sqlite:///{folder}/store"
         asyncio.run(fill(url))
-        address = f"127.0.0.1:{free_port()}"
-        server = spawn("-m", "featurama_online", FEATURAMA_ONLINE_STORAGE=url, FEATURAMA_ONLINE_LISTEN=address)
-        try:
-            ready(address)
-            for entities, features in SHAPES:
-                file, answer = Path(folder, "requests"), Path(folder, "answer")
-                asked = requests(entities, features)
-                file.write_text("\n".join(each.hex() for each in asked))
-                with grpc.insecure_channel(address, options=_OPTIONS) as channel:
-                    answer.write_bytes(channel.unary_unary(METHOD)(asked[0]))
-                other = spawn(__file__, "echo", str(answer))
-                try:
-                    assert other.stdout is not None
-                    echoing = f"127.0.0.1:{int(other.stdout.readline())}"
-                    ready(echoing)
-                    rounds: dict[str, list[dict[str, float]]] = {"ours": [], "echo": []}
-                    for _ in range(options.rounds):
-                        rounds["ours"].append(measured(server, address, file, options))
-                        rounds["echo"].append(measured(other, echoing, file, options))
-                finally:
-                    other.kill()
-                    other.wait()
-                shown = {
-                    name: {key: statistics.median(one[key] for one in each) for key in each[0]}
-                    for name, each in rounds.items()
-                }
-                share = shown["echo"]["cpu_ms"] / shown["ours"]["cpu_ms"]
-                results[f"{entities}x{features}"] = shown | {"share": share, "bytes": answer.stat().st_size}
-                ours, bare = shown["ours"], shown["echo"]
-                print(
-                    f"{entities} x {features}: {ours['cpu_ms']:.2f} ms CPU, p50 {ours['p50'] * 1e3:.1f} ms,"
-                    f" {ours['calls'] / options.seconds:.0f} rps; echo {bare['cpu_ms']:.2f} ms,"
-                    f" {bare['calls'] / options.seconds:.0f} rps; share {share:.2f}",
-                    flush=True,
-                )
-        finally:
-            server.kill()
-            server.wait()
-    return results
+        with service("online", url) as server:
+            for rows, features in SHAPES:
+                sent = reads(rows, features)
+                answer = call(server.address, READ, sent[0])
+                with echo(answer) as other:
+                    turns = {
+                        "ours": partial(load, server, sent, clients=pace.clients, seconds=pace.seconds),
+                        "echo": partial(load, other, sent, clients=pace.clients, seconds=pace.seconds),
+                    }
+                    found = figures[f"{rows}x{features}"] = compared(pace, turns) | {"answer_bytes": len(answer)}
+                    if (rows, features) == (1, 10):
+                        turns = {
+                            "ours": partial(load, server, sent, clients=1, seconds=pace.seconds),
+                            "echo": partial(load, other, sent, clients=1, seconds=pace.seconds),
+                        }
+                        figures["one_client"] = alone = compared(pace, turns)
+                        alone["of_echo"] = alone["ours"]["p50_ms"] / alone["echo"]["p50_ms"]
+                        peak = found["ours"]["calls_per_second"]
+                        figures["latency_by_load"] = curve = [
+                            under_load(pace, partial(load, server, sent, clients=1), share * peak) for share in LOADS
+                        ]
+                        figures["half_of_peak"] = curve[LOADS.index(0.5)]
+        figures["workers"] = workers(pace, url)
+    return figures
 
 
-if __name__ == "__main__":
-    if sys.argv[1:2] == ["echo"]:
-        asyncio.run(echo(sys.argv[2]))
-    elif sys.argv[1:2] == ["load"]:
-        asyncio.run(load(sys.argv[2], sys.argv[3], int(sys.argv[4]), float(sys.argv[5])))
-    else:
-        parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-        parser.add_argument("--seconds", type=float, default=4)
-        parser.add_argument("--rounds", type=int, default=3)
-        parser.add_argument("--clients", type=int, default=16)
-        parser.add_argument("--json", type=Path)
-        given = parser.parse_args()
-        found = main(given)
-        if given.json:
-            given.json.write_text(json.dumps(found, indent=1))
+def compared(pace: Pace, turns: dict[str, partial[Figures]]) -> Figures:
+    """Ours and the echo in turns."""
+    found: Figures = dict(in_turns(pace.rounds, turns))
+    found["share"] = found["ours"]["calls_per_second"] / found["echo"]["calls_per_second"]
+    found["cpu_share"] = found["echo"]["cpu_ms"] / found["ours"]["cpu_ms"]
+    return found
+
+
+def under_load(pace: Pace, sent: partial[Figures], rate: float) -> Figures:
+    """Latency in an open loop; the ratio is the median of those of the rounds."""
+    rounds = [sent(rate=rate, seconds=pace.seconds) for _ in range(pace.rounds)]
+    names = ("p50_ms", "p99_ms", "cpu_ms", "generator_cpu_ms")
+    found: Figures = {name: statistics.median(each[name] for each in rounds) for name in names}
+    return {"rate": rate, **found, "p99_of_p50": statistics.median(each["p99_ms"] / each["p50_ms"] for each in rounds)}
+
+
+def workers(pace: Pace, url: str) -> Figures:
+    """One process and two, with a connection per client. The load runs on the same two cores, so that two workers get
+    what it leaves of them: `possible` is the ratio that the CPU of a call and of its load permit.
+    """
+    sent = reads(100, 50)
+    with service("online", url) as one, service("online", url, workers=2) as two:
+        shared = {"clients": pace.clients, "connections": pace.clients, "seconds": pace.seconds}
+        turns = {"one": partial(load, one, sent, **shared), "two": partial(load, two, sent, **shared)}
+        found: Figures = dict(in_turns(pace.rounds, turns))
+    found["ratio"] = found["two"]["calls_per_second"] / found["one"]["calls_per_second"]
+    cost, load_cost = found["one"]["cpu_ms"], found["one"]["generator_cpu_ms"]
+    found["possible"] = 2 * max(cost, load_cost) / (cost + load_cost)
+    found["of_possible"] = found["ratio"] / found["possible"]
+    return found

@@ -1,14 +1,7 @@
-"""The embedded store, measured: writes, online reads, history scans; 50 doubles a cell.
-
-    python benchmarks/sqlite_storage.py --rows 100000
-
-Prints values a second for writes of 1,000 rows (one at a time, and many at once), latency of reading the latest
-cells of 1 and of 100 entities, and values a second of a scan. The directory is temporary.
-"""
+"""How fast is the embedded storage, below the store? Writes, online reads, history scans; 50 doubles per cell."""
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import statistics
 import tempfile
@@ -17,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.pace import Figures, Pace, Target
 from featurama_core.storage.layouts import Layout
 from featurama_core.storage.packed_cell import pack
 from featurama_core.storage.port import NamespaceOptions, NamespaceStorage
@@ -27,7 +21,8 @@ from featurama_core.types.schema import FeatureDefinition, FeatureGroup
 from featurama_core.types.values import ValueType
 from featurama_core.types.writes import Outcome, StoredColumn, WriteMode
 
-FEATURES, BATCH, ENTITIES = 50, 1_000, 5_000
+TARGETS: list[Target] = []
+ROWS, FEATURES, BATCH, ENTITIES = 100_000, 50, 1_000, 5_000
 HOUR = 3_600_000_000
 GROUP = FeatureGroup("bench")
 DEFINITIONS = [FeatureDefinition(f"f{n:02}", ValueType.DOUBLE, group="bench") for n in range(FEATURES)]
@@ -47,20 +42,21 @@ def make_batch(number: int, rng: np.random.Generator) -> WriteBatch:
     return WriteBatch(ids, event_time, ingested_at, stored, [run])
 
 
-async def measure(storage: NamespaceStorage, batches: list[WriteBatch]) -> None:
+async def measured(storage: NamespaceStorage, batches: list[WriteBatch]) -> Figures:
+    found: Figures = {}
     await storage.put_layouts([LAYOUT])
     half = len(batches) // 2
-    for label, some, at_once in (("one at a time", batches[:half], 1), ("16 at once", batches[half:], 16)):
+    for label, some, at_once in (("one_at_a_time", batches[:half], 1), ("sixteen_at_once", batches[half:], 16)):
         started = time.perf_counter()
         for first in range(0, len(some), at_once):
             writes = [storage.write(batch, WriteMode.ATOMIC) for batch in some[first : first + at_once]]
             assert all((outcomes == Outcome.ACCEPTED).all() for outcomes in await asyncio.gather(*writes))
         seconds = time.perf_counter() - started
-        print(f"write, {label:14} {len(some) * BATCH * FEATURES / seconds:14,.0f} values/s")
+        found[f"write_{label}_values_per_second"] = len(some) * BATCH * FEATURES / seconds
     single = [batch_of_one(batch, row) for batch in batches[:2] for row in range(0, BATCH, 2)]
     started = time.perf_counter()
     await asyncio.gather(*(storage.write(batch, WriteMode.ATOMIC) for batch in single))
-    print(f"resend of rows, 1,000 requests at once {len(single) / (time.perf_counter() - started):10,.0f} rows/s")
+    found["resend_of_1000_requests_rows_per_second"] = len(single) / (time.perf_counter() - started)
     for count in (1, 100):
         took = []
         for turn in range(1_000):
@@ -69,21 +65,24 @@ async def measure(storage: NamespaceStorage, batches: list[WriteBatch]) -> None:
             cells = await storage.read_cells(ids)
             took.append((time.perf_counter() - started) * 1e6)
             assert len(cells.cells) == count
-        p50, p99 = statistics.median(took), statistics.quantiles(took, n=100)[98]
-        print(f"read_cells, {count:3} entities     p50 {p50:8,.0f} us   p99 {p99:8,.0f} us")
+        found[f"read_cells_of_{count}"] = {
+            "p50_us": statistics.median(took),
+            "p99_us": statistics.quantiles(took, n=100)[98],
+        }
     started, rows = time.perf_counter(), 0
     for partition in await storage.partitions(GROUP):
         async for block in storage.scan_history(DEFINITIONS, GROUP, partition):
             rows += len(block.histories[0].entity)
     assert rows == len(batches) * BATCH
-    print(f"scan                  {rows * FEATURES / (time.perf_counter() - started):14,.0f} values/s")
+    found["scan_values_per_second"] = rows * FEATURES / (time.perf_counter() - started)
     pairs = [(definition, GROUP) for definition in DEFINITIONS]
-    for label, newest in (("all", None), ("newest 1", 1)):
+    for label, newest in (("all", None), ("newest", 1)):
         started = time.perf_counter()
         ids = [f"delivery_{n:08}" for n in range(1_000)]
-        found = await storage.read_history(ids, pairs, start=0, end=2**62, newest=newest)
-        seconds, values = time.perf_counter() - started, sum(len(history.entity) for history in found)
-        print(f"history of 1,000 entities, {label:8} {seconds * 1e3:8,.0f} ms {values / seconds:12,.0f} values/s")
+        histories = await storage.read_history(ids, pairs, start=0, end=2**62, newest=newest)
+        seconds, values = time.perf_counter() - started, sum(len(history.entity) for history in histories)
+        found[f"history_of_1000_entities_{label}"] = {"ms": seconds * 1e3, "values_per_second": values / seconds}
+    return found
 
 
 def batch_of_one(batch: WriteBatch, row: int) -> WriteBatch:
@@ -93,19 +92,18 @@ def batch_of_one(batch: WriteBatch, row: int) -> WriteBatch:
     return WriteBatch([batch.entity_ids[row]], batch.event_time[at], batch.ingested_at[at], [], [one])
 
 
-async def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--rows", type=int, default=100_000)
-    arguments = parser.parse_args()
+async def stored() -> Figures:
     rng = np.random.default_rng(3000)
-    batches = [make_batch(number, rng) for number in range(arguments.rows // BATCH)]
+    batches = [make_batch(number, rng) for number in range(ROWS // BATCH)]
     with tempfile.TemporaryDirectory(prefix="featurama-bench-") as folder:
         async with SqliteStorage.open(folder) as storage:
             await storage.create_namespace("bench", NamespaceOptions())
-            await measure(await storage.namespace("bench"), batches)
+            found = await measured(await storage.namespace("bench"), batches)
         size = await asyncio.to_thread(lambda: sum(path.stat().st_size for path in Path(folder).iterdir()))
-        print(f"bytes a value         {size / (arguments.rows * FEATURES):14.1f}")
+    return found | {"bytes_per_value": size / (ROWS * FEATURES)}
 
 
-if __name__ == "__main__":
-    asyncio.run(main())
+def measure(pace: Pace) -> Figures:
+    """One round; the figures are for the comparison of commits."""
+    del pace
+    return asyncio.run(stored())

@@ -1,21 +1,26 @@
-"""A training set of many label rows over a long history, beside polars' join_asof on the same arrays.
+"""How fast are training sets of many label rows over a long history, beside polars' join_asof on the same arrays?
 
-    python benchmarks/training_sets.py fill  --storage sqlite:///big --values 10000000
-    python benchmarks/training_sets.py build --storage sqlite:///big --labels 1000000
-    python benchmarks/training_sets.py polars --storage sqlite:///big --labels 1000000
+    python -m benchmarks.training_sets fill  --storage sqlite:///big --values 10000000
+    python -m benchmarks.training_sets build --storage sqlite:///big --labels 1000000
+    python -m benchmarks.training_sets polars --storage sqlite:///big --labels 1000000
 
-Ten doubles an event, in one group; 20,000 entities; event times over 120 days. `build` and `polars` print seconds and
-the peak RSS of their process; polars reads the history from a Parquet file that `fill` wrote beside the store.
+Ten doubles per event, in one group; 20,000 entities; event times over 120 days. `build` and `polars` print seconds and
+the peak RSS of their process as JSON, from label rows to a Parquet file; polars reads the history from a Parquet file
+that `fill` wrote beside the store. `measure` runs them in turns, each as a process of its own.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import resource
 import shutil
+import subprocess
+import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +28,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 
+from benchmarks.pace import Figures, Pace, Target, in_turns
 from featurama import connect
 from featurama_core.datasets.progress import Progress
 from featurama_core.storage.layouts import Layout
@@ -39,6 +45,44 @@ FEATURES, ENTITIES, BATCH = 10, 20_000, 10_000
 NAMES = [f"f{number}" for number in range(FEATURES)]
 START, SPAN = 1_760_000_000_000_000, 120 * 86_400_000_000
 GROUP = FeatureGroup("bench")
+LABEL_ROWS = 100_000
+
+TARGETS = [Target("100 k label rows x 10 features over 100 M values", "values_100m.ours.seconds", 8.0, unit="s")]
+
+
+def measure(pace: Pace) -> Figures:
+    """100 k label rows over 1 M events of 10 values; with `large`, also over 10 M events."""
+    return {
+        f"values_{millions}m": over(millions * 1_000_000, pace.rounds)
+        for millions in (10, *((100,) if pace.large else ()))
+    }
+
+
+def over(values: int, rounds: int) -> Figures:
+    """Seconds and peak memory over a history of some values."""
+    with tempfile.TemporaryDirectory() as folder:
+        storage = f"sqlite:///{folder}/store"
+        ran("fill", storage, "--values", str(values))
+        turns = {
+            "ours": partial(built, storage, LABEL_ROWS),
+            "polars": partial(ran, "polars", storage, "--labels", str(LABEL_ROWS)),
+        }
+        found: Figures = dict(in_turns(rounds, turns))
+    found["of_polars"] = found["ours"]["seconds"] / found["polars"]["seconds"]
+    found["rows_per_second"] = LABEL_ROWS / found["ours"]["seconds"]
+    return found
+
+
+def built(storage: str, labels: int) -> Figures:
+    """One build, by a process of its own."""
+    return ran("build", storage, "--labels", str(labels))
+
+
+def ran(what: str, storage: str, *more: str) -> Figures:
+    """What a command of this module prints."""
+    command = [sys.executable, "-m", "benchmarks.training_sets", what, "--storage", storage, *more]
+    found: Figures = json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)
+    return found
 
 
 async def fill(storage: str, values: int) -> None:
@@ -62,7 +106,7 @@ async def fill(storage: str, values: int) -> None:
                 outcomes = await namespace.storage.write(batch, WriteMode.BULK)
                 assert (outcomes == Outcome.ACCEPTED).all()
                 history.write_table(table.cast(schema))
-    print(f"fill {values:,} values: {time.perf_counter() - began:.1f} s")
+    print(json.dumps({"seconds": time.perf_counter() - began}))
 
 
 def make_batch(
@@ -83,9 +127,9 @@ def make_batch(
 
 
 def history_file(storage: str) -> Path:
-    return Path(
-        storage.removeprefix("sqlite:///").replace("://", "-").replace("/", "-").replace(":", "-") + "-history.parquet"
-    )
+    if storage.startswith("sqlite:///"):
+        return Path(storage.removeprefix("sqlite:///") + "-history.parquet")
+    return Path(storage.replace("://", "-").replace("/", "-").replace(":", "-") + "-history.parquet")
 
 
 def label_file(folder: Path, labels: int) -> Path:
@@ -104,7 +148,7 @@ LABELS = pa.schema([("entity_id", pa.string()), ("timestamp", pa.timestamp("us",
 
 
 async def build(storage: str, labels: int, memory: str, strategy: Any) -> None:
-    folder = Path(tempfile.mkdtemp(dir="."))
+    folder = Path(tempfile.mkdtemp())
     try:
         path = label_file(folder, labels)
         stages: dict[str, Progress] = {}
@@ -113,9 +157,9 @@ async def build(storage: str, labels: int, memory: str, strategy: Any) -> None:
             made = await store.training_set(path, NAMES, memory=memory, strategy=strategy)
             manifest = await made.write(folder / "set", progress=lambda each: stages.update({each.stage: each}))
         seconds = time.perf_counter() - began
-        stages_of = ", ".join(f"{each.stage} {each.seconds:.1f} s ({each.values:,} values)" for each in stages.values())
-        print(f"build {manifest.rows:,} rows, {strategy}: {seconds:.1f} s, peak {peak()} MiB; {stages_of}")
-        print({each["name"]: each["nulls"] for each in manifest.features[:2]}, len(manifest.files), "files")
+        assert manifest.rows == labels
+        shown = {f"{each.stage}_seconds": each.seconds for each in stages.values()}
+        print(json.dumps({"seconds": seconds, "peak_mib": peak(), "nulls": manifest.features[0]["nulls"], **shown}))
     finally:
         shutil.rmtree(folder)
 
@@ -123,7 +167,7 @@ async def build(storage: str, labels: int, memory: str, strategy: Any) -> None:
 def with_polars(storage: str, labels: int) -> None:
     import polars as pl
 
-    folder = Path(tempfile.mkdtemp(dir="."))
+    folder = Path(tempfile.mkdtemp())
     try:
         path = label_file(folder, labels)
         began = time.perf_counter()
@@ -131,8 +175,8 @@ def with_polars(storage: str, labels: int) -> None:
         rows = pl.read_parquet(path).with_row_index().with_columns(event_time=pl.col("timestamp").cast(pl.Int64))
         joined = rows.sort("event_time").join_asof(history, on="event_time", by="entity_id").sort("index")
         joined.write_parquet(folder / "set.parquet")
-        print(f"polars {len(joined):,} rows: {time.perf_counter() - began:.1f} s, peak {peak()} MiB")
-        print({name: joined[name].null_count() for name in NAMES[:2]})
+        seconds = time.perf_counter() - began
+        print(json.dumps({"seconds": seconds, "peak_mib": peak(), "nulls": joined[NAMES[0]].null_count()}))
     finally:
         shutil.rmtree(folder)
 

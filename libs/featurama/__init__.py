@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from featurama_core.types.json_texts import read_json
     from featurama_core.types.models import Model
     from featurama_core.types.names import entity_id_problem
+    from featurama_core.types.problems import Problem
     from featurama_core.types.schema import (
         Entity,
         EntityType,
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from featurama_core.types.writes import (
         Deletion,
         Outcome,
-        Problem,
         Verdict,
         WriteMode,
         WriteReport,
@@ -59,9 +59,10 @@ _NAMES = {
     "featurama_core.types.json_texts": "read_json",
     "featurama_core.types.models": "Model",
     "featurama_core.types.names": "entity_id_problem",
+    "featurama_core.types.problems": "Problem",
     "featurama_core.types.schema": "Entity EntityType FeatureDefinition FeatureGroup FeatureService",
     "featurama_core.types.values": "Status ValueType",
-    "featurama_core.types.writes": "Deletion Outcome Problem Verdict WriteMode WriteReport WriteRequest WriteUnit",
+    "featurama_core.types.writes": "Deletion Outcome Verdict WriteMode WriteReport WriteRequest WriteUnit",
 }
 _HOMES = {name: home for home, names in _NAMES.items() for name in names.split()}
 

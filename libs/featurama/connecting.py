@@ -52,7 +52,7 @@ async def connect(
             `scylla://user@host1,host2:9042/?dc=dc1` (or `cassandra://`), a CQL cluster;
             `grpc://host:port[,host:port...]?ingest=host:port[,...]`, servers: replicas for reads, and replicas for
             writes and registrations (without `ingest=` the same ones). Calls are distributed over the replicas.
-            Further options are `timeout=5` and `tls=1`.
+            Further options are `timeout=5`, `tls=1`, and `channels=4`: connections to each address.
         namespace: Name of the namespace.
         timeout: Seconds. For servers, the limit of a call including retries (default 10), and of an acknowledgement in
             a stream of writes. For a cluster, the limit of one request (default 5).

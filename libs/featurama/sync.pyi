@@ -22,6 +22,7 @@ from featurama_core.frames.predictions import Predictions
 from featurama_core.frames.report import Progress
 from featurama_core.frames.results import FeatureHistory, HistoricalFeatures, OnlineFeatures
 from featurama_core.frames.role_columns import RolesGiven
+from featurama_core.frames.zones import Ambiguous
 from featurama_core.types.entity_keys import EntityName
 from featurama_core.types.imports import ImportScope
 from featurama_core.types.models import Model
@@ -184,9 +185,12 @@ class FeatureStore:
         service: str | None = None,
         roles: RolesGiven | None = None,
         known_at: Time | Literal["label"] | None = None,
+        time_column: str = "timestamp",
+        clock_column: str | None = None,
         timezone: str | None = None,
         time_unit: TimeUnit | None = None,
         time_format: str | None = None,
+        ambiguous: Ambiguous = "refuse",
         casts: Mapping[str, str] | None = None,
     ) -> HistoricalFeatures: ...
     def point_in_time(
@@ -208,7 +212,7 @@ class FeatureStore:
         service: str | None = None,
         known_at: Time | Literal["label"] | None = None,
         entity_column: str = "entity_id",
-        entity_columns: Mapping[str, str] | None = None,
+        entity_columns: Mapping[str, str | Sequence[str]] | None = None,
         roles: RolesGiven | None = None,
         time_column: str = "timestamp",
         clock_column: str | None = None,
@@ -216,12 +220,17 @@ class FeatureStore:
         timezone: str | None = None,
         time_unit: TimeUnit | None = None,
         time_format: str | None = None,
+        ambiguous: Ambiguous = "refuse",
+        rename: Mapping[str, str] | None = None,
         casts: Mapping[str, str] | None = None,
         types: Mapping[str, str] | None = None,
         delimiter: str | None = None,
         quote: str = '"',
         encoding: str = "utf-8",
         null_values: Sequence[str] = (),
+        decimal: str = ".",
+        true_values: Sequence[str] = (),
+        false_values: Sequence[str] = (),
         entity_type: str | None = None,
         start: Time | None = None,
         end: Time | None = None,
@@ -292,12 +301,16 @@ class FeatureStore:
         timezone: str | None = None,
         time_unit: TimeUnit | None = None,
         time_format: str | None = None,
+        ambiguous: Ambiguous = "refuse",
         ingested_at_unit: TimeUnit | None = None,
         rename: Mapping[str, str] | None = None,
         only: Sequence[str] | None = None,
         ignore_extra: bool = False,
         casts: Mapping[str, str] | None = None,
         references: Mapping[str, str | Sequence[str]] | None = None,
+        decimal: str = ".",
+        true_values: Sequence[str] = (),
+        false_values: Sequence[str] = (),
         raise_on_rejected: bool = False,
         import_number: int | None = None,
         progress: Progress | None = None,

@@ -19,11 +19,12 @@ _HINTS = {
 _FIELDS = {"deleted_through_time": "--through", "start_time": "--start", "end_time": "--end"}
 """Fields that an option of another name gives, at the beginning of a message."""
 
-_ARGUMENTS = {"casts": "cast", "roles": "role"} | {
+_ARGUMENTS = {"casts": "cast", "roles": "role", "true_values": "true", "false_values": "false"} | {
     name: name.replace("_", "-")
     for name in (
         *("rename", "only", "ignore_extra", "timezone", "time_unit", "time_format", "ingested_at_unit", "timestamp"),
-        *("delimiter", "quote", "encoding", "version", "labels", "entity_type", "start", "end", "every"),
+        *("delimiter", "quote", "encoding", "decimal", "ambiguous", "version", "labels", "entity_type"),
+        *("start", "end", "every", "overwrite"),
     )
 }
 _CAST = re.compile(r"\bcasts=\{'(.+?)': '(\w+)'\}")

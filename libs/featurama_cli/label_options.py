@@ -9,7 +9,16 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from featurama_cli.mapping_options import ClockOption, TimeFormatOption, TimeUnitOption, TypesOption, ZoneOption, pairs
+from featurama_cli.mapping_options import (
+    AmbiguousOption,
+    ClockOption,
+    RenameOption,
+    TimeFormatOption,
+    TimeUnitOption,
+    TypesOption,
+    ZoneOption,
+    pairs,
+)
 from featurama_core.frames.role_columns import RoleGiven
 from featurama_core.types.errors import InvalidInput
 
@@ -18,7 +27,7 @@ EntityColumnsOption = Annotated[
     list[str] | None,
     typer.Option(
         "--entity-column",
-        help="Entity column of the labels (default entity_id); TYPE=NAME, repeated: short for --role TYPE=TYPE:NAME.",
+        help="Entity column of the labels (default entity_id); TYPE=NAME,..., repeated: --role TYPE=TYPE:NAME,...",
     ),
 ]
 RolesOption = Annotated[
@@ -57,6 +66,8 @@ class LabelRowOptions:
     timezone: ZoneOption = None
     time_unit: TimeUnitOption = None
     time_format: TimeFormatOption = None
+    ambiguous: AmbiguousOption = None
+    rename: RenameOption = None
     cast: Annotated[
         list[str] | None,
         typer.Option("--cast", help="COLUMN=text, repeated: entity columns of the labels that hold whole numbers."),
@@ -91,7 +102,8 @@ class LabelRowOptions:
             "every",
             "memory",
         ]
-        return {name: getattr(self, name) for name in names} | {"casts": pairs(self.cast, "--cast")}
+        found = {name: getattr(self, name) for name in names} | {"casts": pairs(self.cast, "--cast")}
+        return found | ({} if self.ambiguous is None else {"ambiguous": self.ambiguous})
 
     def output(self) -> dict[str, Any]:
         """The options of the output, as arguments of `TrainingDataset.write`. Raises InvalidInput without --out."""
@@ -122,11 +134,11 @@ def entities_given(columns: Sequence[str] | None, roles: Sequence[str] | None) -
             f"--entity-column {plain[1]} is a second column; write TYPE={plain[1]} to name its entity type",
             field="entity_column",
         )
-    of_types: dict[str, str] = {}
+    of_types: dict[str, list[str]] = {}
     for entity_type, _, name in (each.partition("=") for each in columns or () if "=" in each):
         if entity_type in of_types:
             raise InvalidInput(f"--entity-column names {entity_type} twice; omit one", field="entity_column")
-        of_types[entity_type] = name
+        of_types[entity_type] = name.split(",")
     return {
         "entity_column": plain[0] if plain else "entity_id",
         "entity_columns": of_types or None,

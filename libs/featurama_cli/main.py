@@ -43,6 +43,8 @@ class Featurama(LazyGroup):
         "models": Listed("List, compare, promote, roll back and delete models.", _MODELS),
         "predict": Listed("Predict for entities or for given features.", _MODELS),
         "score": Listed("Predict for label rows at their times, into files.", _MODELS),
+        "bench": Listed("Measure the online reads of a store: throughput, percentiles, errors by reason.", _CARE),
+        "capacity": Listed("Estimate the nodes, cores, disk and partitions that a store of a size needs.", _CARE),
         "serve": Listed("Run one service, configured by the environment.", _CARE),
         "migrate": Listed("Migrate the tables of namespaces to this version.", _CARE),
         "config": Listed("Show the settings of each service and their variables.", _CARE),

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 OPEN = "?"
 """Stands for a value that only the user knows."""
 
-_LAYOUT: dict[str, type] = {"delimiter": str, "quote": str, "encoding": str, "null_values": list}
+_TEXTS: dict[str, type] = {"decimal": str, "true_values": list, "false_values": list}
+_LAYOUT: dict[str, type] = {"delimiter": str, "quote": str, "encoding": str, "null_values": list} | _TEXTS
 _KINDS: dict[str, type] = {
     "entity_column": str,
     "entity_id": str,
@@ -32,6 +33,7 @@ _KINDS: dict[str, type] = {
     "timezone": str,
     "time_unit": str,
     "time_format": str,
+    "ambiguous": str,
     "ingested_at_unit": str,
     "rename": dict,
     "only": list,
@@ -61,7 +63,7 @@ def described(path: Path | None, mapping: MappingOptions, layout: LayoutOptions)
                 field=name,
             )
     return (
-        Mapping.of(**{name: value for name, value in found.items() if name not in _LAYOUT}),
+        Mapping.of(**{name: value for name, value in found.items() if name not in _LAYOUT or name in _TEXTS}),
         FileLayout.of(**{name: value for name, value in found.items() if name in _LAYOUT}),
     )
 

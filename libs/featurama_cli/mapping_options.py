@@ -22,12 +22,23 @@ TimeFormatOption = Annotated[
     str | None,
     typer.Option("--time-format", help="Form of times: iso8601 (default), rfc2822 or a pattern: %Y/%m/%d %H:%M."),
 ]
+AmbiguousOption = Annotated[
+    Literal["refuse", "earlier", "later"] | None,
+    typer.Option(
+        "--ambiguous",
+        help="Instant of times that a change of the clocks repeats or skips: default refuse, which names the row.",
+    ),
+]
+RenameOption = Annotated[
+    list[str] | None,
+    typer.Option("--rename", help='"COLUMN=NAME", repeated. The other options use the new names.'),
+]
 ClockOption = Annotated[
     str | None, typer.Option("--clock-column", help="Column of the times of day, beside a time column of dates alone.")
 ]
 TypesOption = Annotated[
     list[str] | None,
-    typer.Option("--type", help="COLUMN=TYPE, repeated: label columns of CSV files that are int, double or bool."),
+    typer.Option("--type", help="COLUMN=TYPE, repeated: label columns that are int, double, bool or text."),
 ]
 
 
@@ -48,9 +59,27 @@ class LayoutOptions:
         list[str] | None, typer.Option("--null", help="Repeated: a text of CSV files that means null, such as NA.")
     ] = None
 
+    decimal: Annotated[
+        str | None, typer.Option("--decimal", help='"," for texts with a decimal comma: default a point.')
+    ] = None
+    true: Annotated[list[str] | None, typer.Option("--true", help="Repeated: a text that means true, such as yes.")] = (
+        None
+    )
+    false: Annotated[
+        list[str] | None, typer.Option("--false", help="Repeated: a text that means false, such as no.")
+    ] = None
+
     def given(self) -> dict[str, Any]:
         """The options that are given, as arguments of `FileLayout.of`."""
-        named = {"delimiter": self.delimiter, "quote": self.quote, "encoding": self.encoding, "null_values": self.null}
+        named = {
+            "delimiter": self.delimiter,
+            "quote": self.quote,
+            "encoding": self.encoding,
+            "null_values": self.null,
+            "decimal": self.decimal,
+            "true_values": self.true,
+            "false_values": self.false,
+        }
         return {name: value for name, value in named.items() if value not in (None, [])}
 
     def layout(self) -> FileLayout:
@@ -59,9 +88,9 @@ class LayoutOptions:
 
         return FileLayout.of(**self.given())
 
-    def arguments(self, types: Sequence[str] | None) -> dict[str, Any]:
-        """As arguments of `FeatureStore.training_set`. types: values of `TypesOption`."""
-        return self.given() | {"types": pairs(types, "--type")}
+    def arguments(self, types: Sequence[str] | None, rename: Sequence[str] | None) -> dict[str, Any]:
+        """As arguments of `FeatureStore.training_set`. types, rename: values of `TypesOption` and `RenameOption`."""
+        return self.given() | {"types": pairs(types, "--type"), "rename": pairs(rename, "--rename")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +113,11 @@ class MappingOptions:
     timezone: ZoneOption = None
     time_unit: TimeUnitOption = None
     time_format: TimeFormatOption = None
+    ambiguous: AmbiguousOption = None
     ingested_at_unit: Annotated[
         Unit | None, typer.Option("--ingested-at-unit", help="Unit of the numbers in a column ingested_at.")
     ] = None
-    rename: Annotated[
-        list[str] | None,
-        typer.Option("--rename", help='"COLUMN=NAME", repeated. The other options use the new names.'),
-    ] = None
+    rename: RenameOption = None
     only: Annotated[
         str | None, typer.Option("--only", help="Feature columns to write, separated by commas; others are left out.")
     ] = None

@@ -16,6 +16,7 @@ from featurama_core.types.errors import InvalidInput, Reason, Unknown
 from featurama_service.storage_options import StorageOptions
 
 if TYPE_CHECKING:
+    from featurama.client.settings import Retries
     from featurama_core.api import FeatureStore
     from featurama_core.namespace import Namespace
     from featurama_core.stores import Stores
@@ -68,14 +69,16 @@ def artefact_directory(place: Place) -> ArtefactDirectory | None:
 
 
 @asynccontextmanager
-async def open_store(place: Place, *, makes: bool = False) -> AsyncIterator[FeatureStore]:
-    """The store of a place. makes: whether a missing embedded storage is created."""
+async def open_store(
+    place: Place, *, makes: bool = False, retries: Retries | None = None
+) -> AsyncIterator[FeatureStore]:
+    """The store of a place. makes: whether a missing embedded storage is created. retries: of calls to servers."""
     if place.servers:
         from featurama.client.settings import ServerUrl
         from featurama.connecting import connect
 
         timeout = ServerUrl.parse(place.url).timeout or SERVER_TIMEOUT_S
-        async with connect(place.url, namespace=place.namespace, timeout=timeout) as store:
+        async with connect(place.url, namespace=place.namespace, timeout=timeout, retries=retries) as store:
             yield store
         return
     from featurama_core.store import EmbeddedStore

@@ -30,8 +30,9 @@ from featurama_core.frames.imports import FramePart, frame_part
 from featurama_core.frames.mapping import Mapping as ColumnMapping
 from featurama_core.types.errors import InvalidInput
 from featurama_core.types.imports import ImportScope
+from featurama_core.types.problems import Problem, Problems
 from featurama_core.types.values import BoolArray, Int64Array, ValueType
-from featurama_core.types.writes import Problem, Verdict, WriteMode, WriteReport
+from featurama_core.types.writes import Verdict, WriteMode
 
 if TYPE_CHECKING:
     from featurama_core.api import FeatureStore
@@ -59,31 +60,32 @@ class FilesReport:
     casts: dict[str, int] = field(default_factory=dict)
     refused: list[dict[str, object]] = field(default_factory=list)
     beside: list[str] = field(default_factory=list)
-    _problems: dict[tuple[str, str, str], Problem] = field(default_factory=dict)
+    _problems: dict[str, Problems] = field(default_factory=dict)
 
     def problems(self) -> list[str]:
-        """The refused rows of each file grouped by message, the most frequent first."""
-        return [f"{file}: {problem}" for (file, _, _), problem in self._ordered()]
+        """The refused rows of each file grouped by kind, the most frequent first."""
+        return [f"{file}: {problem}" for file, problem in self._ordered()]
 
     def grouped(self) -> list[dict[str, object]]:
         """The same as rows of a table."""
         return [
-            {"file": file, "rows": each.units, "first": each.shown_rows, "reason": reason, "message": each.message}
-            for (file, reason, _), each in self._ordered()
+            {
+                "file": file,
+                "rows": each.units,
+                "first": each.shown_rows,
+                "reason": each.reason.name,
+                "message": each.message,
+            }
+            for file, each in self._ordered()
         ]
 
     def add(self, file: str, verdicts: Sequence[Verdict]) -> None:
         """Verdicts on rows of a file."""
-        for reason in {each.reason for each in verdicts}:
-            report = WriteReport("", verdicts=[each for each in verdicts if each.reason is reason])
-            for each in report.problems():
-                key = (file, reason.name, each.message)
-                known = self._problems.get(key, Problem(0, each.message, ()))
-                first = tuple(sorted((*known.first_rows, *each.first_rows))[:5])
-                self._problems[key] = Problem(known.units + each.units, each.message, first)
+        self._problems.setdefault(file, Problems()).add(verdicts)
 
-    def _ordered(self) -> list[tuple[tuple[str, str, str], Problem]]:
-        return sorted(self._problems.items(), key=lambda each: (-each[1].units, each[0]))
+    def _ordered(self) -> list[tuple[str, Problem]]:
+        found = [(file, each) for file, problems in self._problems.items() for each in problems.found()]
+        return sorted(found, key=lambda each: (-each[1].units, each[0]))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -276,7 +278,8 @@ class FilesWriting:
         types = self._types
         texts = {new: name for new, name in old.items() if source.is_csv or name in source.folders}
         by_name = ByName(old.get("feature_name", ""), old.get("value", ""), types) if source.is_csv else None
-        return typed_frame(table, {name: types[new] for new, name in texts.items() if new in types}, by_name)
+        of_texts = {name: types[new] for new, name in texts.items() if new in types}
+        return typed_frame(table, of_texts, by_name, self._options.mapping.texts)
 
 
 @contextmanager

@@ -74,5 +74,6 @@ def read_field(value: Any, kind: type, name: str) -> object:
     fits = isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
     texts = [*value, *value.values()] if fits and kind is dict else value if kind is list else ()
     if not fits or not all(isinstance(each, str) for each in texts):
-        raise InvalidInput(f"{name} must be {_WORDS[kind]}, not {value!r:.40}", field=name)
+        fix = '; quote the words that YAML takes for others: "yes", "no", "1"' if fits else ""
+        raise InvalidInput(f"{name} must be {_WORDS[kind]}, not {value!r:.40}{fix}", field=name)
     return tuple(value) if kind is list else value

@@ -7,7 +7,7 @@ not PRESENT is NaN, which XGBoost treats as missing, unless the model has a defa
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from featurama_core.types.column import Column
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.values import Int64Array, Status, ValueType
-from featurama_model.expressions import TIMED, Expression, Feature, Float64Array, Power, Product, Sum
+from featurama_model.expressions import TIMED, Expression, Feature, Float64Array, Power, Product, Sum, evaluate_together
 
 Float32Array = NDArray[np.float32]
 
@@ -29,7 +29,18 @@ MAX_FACTORS = 8
 MAX_EXPONENT = 8
 
 _COLUMN_NAME = re.compile(r"[a-z][a-z0-9_.]{0,199}")
+_ROWS_AT_ONCE = 8_192
+"""Rows of which the columns of a model are a few MiB."""
 _LARGEST = float(np.finfo(np.float32).max)
+
+
+@dataclass(frozen=True, slots=True)
+class Alike:
+    """Expressions of one kind. places: their columns; inputs: per operand, the rows of the inputs."""
+
+    expressions: Sequence[Expression]
+    places: slice | list[int]
+    inputs: Sequence[slice | list[int]]
 
 
 @dataclass(frozen=True)
@@ -53,6 +64,11 @@ class EngineeredSpec:
     def inputs(self) -> tuple[str, ...]:
         """Distinct names of the features that the expressions read."""
         return tuple(dict.fromkeys(name for column in self.columns for name in column.inputs))
+
+    @cached_property
+    def alike(self) -> tuple[Alike, ...]:
+        """The columns by what is computed together."""
+        return tuple(_alike(self.columns, self.inputs))
 
     @cached_property
     def needs_time(self) -> bool:
@@ -93,31 +109,62 @@ def matrix(
     (UNKNOWN_FEATURE), a column that is not numeric (TYPE_MISMATCH), or a missing time.
     """
     found = {column.name: column for column in columns}
-    values: dict[str, Float64Array] = {}
     for name in spec.inputs:
         column = found.get(name)
         _check_input(name, None if column is None else column.value_type, "engineered")
-        assert column is not None
-        values[name] = numbers(column, (defaults or {}).get(name, np.nan))
     if time is None and spec.needs_time:
         raise _invalid("time", "is needed by the engineered columns; give the rows' moments")
     rows = len(columns[0]) if columns else np.size(time) if time is not None else 0
-    times = np.broadcast_to(np.asarray(0 if time is None else time, dtype=np.int64), (rows,))
+    values = np.empty((len(spec.inputs), rows))
+    for name, row in zip(spec.inputs, values, strict=True):
+        _put_numbers(found[name], (defaults or {}).get(name, np.nan), row)
+    times = np.atleast_1d(np.asarray(0 if time is None else time, dtype=np.int64))
     out = np.empty((rows, len(spec.columns)), dtype=np.float32)
-    with np.errstate(over="ignore", invalid="ignore"):
-        for position, expression in enumerate(spec.columns):
-            out[:, position] = np.clip(expression.evaluate(values, times), -_LARGEST, _LARGEST)
+    for first in range(0, rows, _ROWS_AT_ONCE):
+        run = slice(first, first + _ROWS_AT_ONCE)
+        out[run] = _evaluated(spec, values[:, run], times if len(times) == 1 else times[run]).T
     # One bit pattern: the sign of a NaN computed from two NaNs depends on how many rows are computed together.
     out[np.isnan(out)] = np.nan
     return out
 
 
+def _evaluated(spec: EngineeredSpec, values: Float64Array, time: Int64Array) -> Float64Array:
+    """float64[k, n] within float32, of inputs float64[inputs, n]."""
+    made = np.empty((len(spec.columns), values.shape[1]))
+    with np.errstate(over="ignore", invalid="ignore"):
+        for alike in spec.alike:
+            made[alike.places] = evaluate_together(alike.expressions, [values[each] for each in alike.inputs], time)
+        return np.clip(made, -_LARGEST, _LARGEST, out=made)
+
+
 def numbers(column: Column, absent: float = np.nan) -> Float64Array:
     """A numeric column as float64[n], `absent` where it is not PRESENT; integers beyond 2^53 are rounded."""
-    values = column.values.astype(np.float64)
-    if not column.all_present:
-        values[column.status != Status.PRESENT] = absent
+    values = np.empty(len(column))
+    _put_numbers(column, absent, values)
     return values
+
+
+def _put_numbers(column: Column, absent: float, out: Float64Array) -> None:
+    out[:] = column.values
+    if not column.all_present:
+        out[column.status != Status.PRESENT] = absent
+
+
+def _alike(columns: Sequence[Expression], inputs: Sequence[str]) -> Iterator[Alike]:
+    groups: dict[tuple[object, ...], list[int]] = {}
+    for place, each in enumerate(columns):
+        groups.setdefault(each.kind, []).append(place)
+    for places in groups.values():
+        expressions = [columns[place] for place in places]
+        operands = zip(*([inputs.index(name) for name in each.inputs] for each in expressions), strict=True)
+        yield Alike(expressions, _run(places), [_run(each) for each in operands])
+
+
+def _run(numbers: Sequence[int]) -> slice | list[int]:
+    """A slice where it is possible: numpy takes it without a copy."""
+    first = numbers[0]
+    last = first + len(numbers)
+    return slice(first, last) if list(numbers) == list(range(first, last)) else list(numbers)
 
 
 def _check_input(name: str, value_type: ValueType | None, field: str) -> None:

@@ -1,15 +1,15 @@
 """The expressions of a model's columns: small dataclasses with a JSON form, distinguished by `op`. Data, never code.
 
 An expression computes float64[n] from the model's features and the rows' times, with + - * / and integer steps only, so
-every bit is the same on every machine and for any number of rows computed together. Sine and cosine are implemented
-here because those of numpy differ between processors in the last bit.
+every bit is the same on every machine, and for any number of rows or of expressions of one kind computed together. Sine
+and cosine are implemented here because those of numpy differ between processors in the last bit.
 A missing input is NaN, and so is every result computed from it.
 """
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import Annotated, Literal
@@ -22,7 +22,6 @@ from featurama_core.types.times import DAY
 from featurama_core.types.values import Int64Array
 
 Float64Array = NDArray[np.float64]
-Values = Mapping[str, Float64Array]
 
 HOUR = DAY // 24
 _OF_FEATURES = ("feature", "of", "left", "right", "numerator", "denominator")
@@ -45,9 +44,16 @@ class _Named:
         given = [getattr(self, field, ()) for field in _OF_FEATURES]
         return tuple(name for each in given for name in ((each,) if isinstance(each, str) else each))
 
-    def evaluate(self, values: Values, time: Int64Array) -> Float64Array:
-        """float64[n], from float64[n] of each input and the rows' times int64[n], microseconds."""
-        return self._of([values[name] for name in self.inputs], time)
+    @property
+    def kind(self) -> tuple[object, ...]:
+        """Expressions of one kind differ in nothing but their inputs."""
+        return (type(self), len(self.inputs))
+
+    def evaluate(self, inputs: list[Float64Array], time: Int64Array) -> Float64Array:
+        """The values of k expressions of this kind: float64[k, n], from float64[k, n] of each of their inputs and the
+        rows' times in microseconds, int64[n], or int64[1] for rows of one time.
+        """
+        return self._of(inputs, time)
 
     def _of(self, inputs: list[Float64Array], time: Int64Array) -> Float64Array:
         raise NotImplementedError
@@ -118,6 +124,11 @@ class Power(_Named):
     exponent: int
     op: Literal["power"] = "power"
 
+    @property
+    def kind(self) -> tuple[object, ...]:
+        """Of one exponent."""
+        return (Power, self.exponent)
+
     def _of(self, inputs: list[Float64Array], _time: Int64Array) -> Float64Array:
         # np.power is not used: its vectorised loop and its remainder may differ in the last bit.
         return reduce(operator.mul, inputs * self.exponent)
@@ -129,6 +140,11 @@ class TimePart(_Named):
 
     part: Literal["hour_of_day", "day_of_week"]
     op: Literal["time_part"] = "time_part"
+
+    @property
+    def kind(self) -> tuple[object, ...]:
+        """Of one part."""
+        return (TimePart, self.part)
 
     def _of(self, _inputs: list[Float64Array], time: Int64Array) -> Float64Array:
         if self.part == "hour_of_day":
@@ -146,10 +162,16 @@ class Cycle(_Named):
     wave: Literal["sin", "cos"]
     op: Literal["cycle"] = "cycle"
 
-    def _of(self, _inputs: list[Float64Array], time: Int64Array) -> Float64Array:
-        period = _PERIODS[self.cycle]
-        since = time + _THURSDAY * DAY if self.cycle == "week" else time
-        return _sine(since + period // 4 if self.wave == "cos" else since, period)
+    @property
+    def shift(self) -> int:
+        """Microseconds from the row's time to the one whose sine is the coordinate."""
+        quarter = self.period // 4 if self.wave == "cos" else 0
+        return quarter + (_THURSDAY * DAY if self.cycle == "week" else 0)
+
+    @property
+    def period(self) -> int:
+        """Microseconds of a cycle."""
+        return _PERIODS[self.cycle]
 
 
 Expression = Annotated[
@@ -159,7 +181,16 @@ TIMED = (TimePart, Cycle)
 """Expressions that need the row's time."""
 
 
-def _sine(time: Int64Array, period: int) -> Float64Array:
+def evaluate_together(alike: Sequence[Expression], inputs: list[Float64Array], time: Int64Array) -> Float64Array:
+    """The values of expressions of one kind; shapes as in `evaluate`."""
+    if not isinstance(alike[0], Cycle):
+        return alike[0].evaluate(inputs, time)
+    cycles = [(each.shift, each.period) for each in alike if isinstance(each, Cycle)]
+    shift, period = np.array(cycles, dtype=np.int64).T[:, :, None]
+    return _sine(time + shift, period)
+
+
+def _sine(time: Int64Array, period: Int64Array) -> Float64Array:
     """sin(2 pi time / period), to 2 units in the last place; `period` is a multiple of eight.
 
     The angle is reduced below pi/4 in integers, so precision does not depend on the time; the series error is below
@@ -177,7 +208,7 @@ def _sine(time: Int64Array, period: int) -> Float64Array:
 
 
 def _series(square: Float64Array, divisors: tuple[float, ...]) -> Float64Array:
-    total = np.full(len(square), 1.0 / divisors[-1])
+    total = np.full_like(square, 1.0 / divisors[-1])
     for divisor in divisors[-2::-1]:
         total = total * square + 1.0 / divisor
     return total

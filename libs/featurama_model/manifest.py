@@ -18,6 +18,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
+from featurama_core.retrieval.cost import ReadCost
 from featurama_core.types.column import Column
 from featurama_core.types.errors import FailedPrecondition, InvalidInput, Reason
 from featurama_core.types.names import check_name
@@ -165,10 +166,20 @@ class ModelManifest:
             raise unusable(f"its manifest is inconsistent: {error.message}") from error
         return manifest
 
-    @property
+    @cached_property
     def selection(self) -> FeatureSelection:
         """The features with their pinned versions and ttls."""
         return FeatureSelection.of([each.reference for each in self.features], None, self.ttl_revisions)
+
+    @cached_property
+    def kinds(self) -> tuple[ValueType, ...]:
+        """The value types of the features, in order."""
+        return tuple(feature.kind for feature in self.features)
+
+    @cached_property
+    def cost(self) -> ReadCost:
+        """What a row of the features costs."""
+        return ReadCost.of_shapes(parse_value_type(each.value_type) for each in self.features)
 
     @cached_property
     def by_name(self) -> Mapping[str, ModelFeature]:
@@ -211,10 +222,15 @@ class ModelManifest:
                 lacking |= column.status != Status.PRESENT
         return lacking
 
-    def check_type(self, feature: ModelFeature, column: Column) -> None:
-        """Raise FailedPrecondition (MODEL_UNUSABLE) unless a column that was read has the type of its feature."""
-        if column.value_type is not feature.kind:
-            raise self.unusable(f"its feature {feature.reference} is registered as {column.value_type.label}")
+    def check_types(self, columns: Mapping[str, Column]) -> None:
+        """Raise FailedPrecondition (MODEL_UNUSABLE) unless the columns that were read have the types of their features.
+
+        columns: by the name of the feature.
+        """
+        for feature, kind in zip(self.features, self.kinds, strict=True):
+            column = columns.get(feature.name)
+            if column is not None and column.value_type is not kind:
+                raise self.unusable(f"its feature {feature.reference} is registered as {column.value_type.label}")
 
     def unusable(self, problem: str) -> FailedPrecondition:
         """The error for this version, which cannot be served."""

@@ -15,7 +15,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Literal, NamedTuple, Self, TypeVar
 
 from featurama_core.storage.port import NamespaceStorage
@@ -292,7 +292,12 @@ class ModelCache:
 
 
 def _key(slot: ModelSlot, stored: StoredModel) -> ModelKey:
-    return ModelKey(slot, stored.version, hashlib.sha256(stored.manifest.encode()).hexdigest())
+    return ModelKey(slot, stored.version, _sha256(stored.manifest))
+
+
+@lru_cache(maxsize=128)
+def _sha256(manifest: str) -> str:
+    return hashlib.sha256(manifest.encode()).hexdigest()
 
 
 def _put(cache: OrderedDict[K, V], key: K, value: V, limit: int) -> None:

@@ -10,13 +10,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from featurama_core.frames.predictions import RowError
 from featurama_core.off_loop import off_loop
-from featurama_core.store import EmbeddedStore
+from featurama_core.retrieval.newest import plan_of, read_newest
 from featurama_core.types.column import Column
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.roles import RowEntities
@@ -71,14 +72,18 @@ class Predictor:
             async with predictor.shadow.comparing(predictor.predict_by):
                 yield predictor
 
-    async def predict(self, namespace: Namespace, request: PredictionRequest) -> Prediction:
+    async def predict(
+        self, namespace: Namespace, request: PredictionRequest, model: LoadedModel | None = None
+    ) -> Prediction:
         """Predict every row of the request with one model.
 
+        model: the request's, if it is known.
         Raises InvalidInput, Unknown (UNKNOWN_MODEL), FailedPrecondition (MODEL_UNUSABLE), StoreUnavailable if no row
         could be read.
         """
         request.rows()
-        model = await self.models.get(namespace, request.model, version=request.version, alias=request.alias)
+        if model is None:
+            model = await self.models.get(namespace, request.model, version=request.version, alias=request.alias)
         prediction = await self.predict_by(model, namespace, request)
         if self.shadow is not None and not request.version:
             self.shadow.offer(namespace, request, prediction)
@@ -98,21 +103,25 @@ class Predictor:
         given = await off_loop(large, given_columns, manifest, request.given, rows)
         stored, as_of_time = await self._stored(namespace, request, manifest, given)
         columns = await off_loop(large, _laid_over, manifest, stored, given, rows)
-        errors = await self._row_errors(namespace, request, manifest, stored, columns, large=large)
-        errors = await off_loop(large, with_refused, errors, manifest, columns, rows)
+        errors: list[RowError] = []
+        missing: dict[int, tuple[str, ...]] = {}
+        if not await off_loop(large, _all_present, columns):
+            errors = await self._row_errors(namespace, request, manifest, stored, columns, large=large)
+            errors = await off_loop(large, with_refused, errors, manifest, columns, rows)
+            missing = await off_loop(large, _missing, columns)
         inputs = await off_loop(large, manifest.matrix, columns, as_of_time)
-        failed = [error.row for error in errors]
         answered = await outputs(model, inputs)
         values, probabilities = model.values(answered), model.probabilities(answered)
-        values[failed] = 0.0
-        if probabilities is not None:
-            probabilities[failed] = 0.0
+        failed = [error.row for error in errors]
+        if failed:
+            values[failed] = 0.0
+            if probabilities is not None:
+                probabilities[failed] = 0.0
         contributions = None
         if request.contributions:
             async with self._one_explained:
                 contributions = await explained(model, inputs)
             contributions.values[failed], contributions.base[failed] = 0.0, 0.0
-        missing = await off_loop(large, _missing, columns)
         return Prediction(values, manifest, columns, errors, missing, as_of_time, contributions, probabilities)
 
     async def _stored(
@@ -123,24 +132,19 @@ class Predictor:
         given: Mapping[str, Column],
     ) -> tuple[dict[str, Column], int]:
         """The stored columns by name, of the features that are not given in every row, and their as-of time."""
-        wanted = [
-            feature
-            for feature in manifest.features
-            if feature.name not in given or (given[feature.name].status == Status.NOT_FOUND).any()
-        ]
+        wanted = [feature for feature in manifest.features if not _is_given(given.get(feature.name))]
         if not request.entity_ids or not wanted:
             return {}, namespace.now()
         await check_features(namespace, manifest)
-        read = await EmbeddedStore(namespace).get_online_features(
-            RowEntities.of(list(request.entity_ids)),
-            [feature.reference for feature in wanted],
-            consistency=request.consistency,
-            ttl_revisions=manifest.ttl_revisions,
-        )
-        for feature, column in zip(wanted, read.columns, strict=True):
-            manifest.check_type(feature, column)
-        columns = {feature.name: column for feature, column in zip(wanted, read.columns, strict=True)}
-        return columns, read.as_of_time
+        selection = manifest.selection
+        if len(wanted) < len(manifest.features):
+            selection = replace(selection, references=tuple(feature.reference for feature in wanted))
+        entities = RowEntities.of(list(request.entity_ids))
+        plan = await plan_of(namespace, selection)
+        read, as_of_time = await read_newest(namespace, entities, plan, request.consistency)
+        columns = {feature.name: column for feature, column in zip(wanted, read.columns(), strict=True)}
+        manifest.check_types(columns)
+        return columns, as_of_time
 
     async def _row_errors(
         self,
@@ -174,6 +178,15 @@ def _laid_over(
         overlaid(stored.get(feature.name) or not_stored(feature, rows), given.get(feature.name))
         for feature in manifest.features
     ]
+
+
+def _is_given(column: Column | None) -> bool:
+    """Whether every row has a given value."""
+    return column is not None and not (column.status == Status.NOT_FOUND).any()
+
+
+def _all_present(columns: Sequence[Column]) -> bool:
+    return all(column.all_present for column in columns)
 
 
 def _failed_and_unknown(stored: Mapping[str, Column], columns: Sequence[Column]) -> tuple[BoolArray, BoolArray]:

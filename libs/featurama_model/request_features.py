@@ -27,6 +27,8 @@ def given_columns(manifest: ModelManifest, given: Sequence[Column], rows: int) -
     (`traffic_level`) if exactly one feature of the model ends in it. Raises InvalidInput: UNKNOWN_FEATURE,
     TYPE_MISMATCH, or for columns of unequal length, or a row given twice.
     """
+    if not given:
+        return {}
     names = _names(manifest)
     found: dict[str, Column] = {}
     for column in given:

@@ -49,8 +49,7 @@ async def scored(
     Raises FailedPrecondition (MODEL_UNUSABLE) if the type of a feature differs from the model's.
     """
     manifest = model.manifest
-    for feature, column in zip(manifest.features, columns, strict=True):
-        manifest.check_type(feature, column)
+    manifest.check_types(dict(zip(manifest.by_name, columns, strict=True)))
     absent = np.array([column.status != Status.PRESENT for column in columns])
     unreadable = np.any([column.status == Status.ERROR for column in columns], axis=0)
     errors = [

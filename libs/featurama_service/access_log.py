@@ -8,6 +8,7 @@ import logging
 import sys
 import time
 from datetime import UTC, datetime
+from functools import lru_cache
 from queue import SimpleQueue
 from threading import Thread
 from typing import Any, Final, Self, TextIO
@@ -17,6 +18,8 @@ from featurama_service.settings import LogSettings
 
 _GATHERED_S: Final = 0.05
 _MOST_LINES: Final = 50_000
+
+_LEVEL_NAMES: Final = {each: logging.getLevelName(each).lower() for each in LEVELS.values()}
 
 _Line = tuple[float, int, str, dict[str, Any]]
 
@@ -98,10 +101,11 @@ class AccessLog:
 
     def _rendered(self, line: _Line) -> str:
         at, level, event, fields = line
-        about = {
-            **self._about,
-            "event": event,
-            "level": logging.getLevelName(level).lower(),
-            "timestamp": datetime.fromtimestamp(at, UTC).isoformat().replace("+00:00", "Z"),
-        }
-        return self._encode(fields | about) + "\n"
+        second, micros = divmod(int(at * 1_000_000), 1_000_000)
+        about = {**self._about, "event": event, "level": _LEVEL_NAMES[level]}
+        return f'{self._encode(fields | about)[:-1]}, "timestamp": "{_second_text(second)}.{micros:06d}Z"}}\n'
+
+
+@lru_cache(maxsize=4)
+def _second_text(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")

@@ -77,6 +77,18 @@ def labels(seed: int) -> pa.Table:
     return pa.table({"weight": draw.random(400), "timestamp": moments, "entity_id": ids})
 
 
+CLOCKS = {"time_column": "day", "clock_column": "clock", "timezone": "UTC"}
+
+
+def with_clocks(rows: pa.Table) -> pa.Table:
+    """The same rows with dates and, beside them, times of day."""
+    times = rows.column("timestamp").to_pylist()
+    days, clocks = ([each.strftime(form) for each in times] for form in ("%Y-%m-%d", "%H:%M:%S.%f"))
+    return (
+        rows.drop_columns(["timestamp"]).append_column("day", pa.array(days)).append_column("clock", pa.array(clocks))
+    )
+
+
 COLUMNS = {"delivery": "entity_id", "planet": "planet_id"}
 OF_COLUMNS = ["distance", "destination.traffic_level", "traffic_level", "mood"]
 ROLES = {
@@ -182,6 +194,7 @@ async def prepare(url: str, namespace: str) -> dict[str, Any]:
         newest = await expected(store, None, entity_type="planet", only=PLANET_FEATURES)
         with ModelChecker() as checker:
             scored = await scores(store.space, rows.to_pandas(), MODEL, checker=checker)
+            by_clocks = await scores(store.space, with_clocks(rows), MODEL, checker=checker, **CLOCKS)
         return {
             "rows": rows,
             "known_at": known_at,
@@ -193,6 +206,8 @@ async def prepare(url: str, namespace: str) -> dict[str, Any]:
             "grid": await expected(store, None, only=PLANET_FEATURES, statuses=True, **GRID),
             "newest": newest.drop_columns(["timestamp"]),
             "scores": await scored.to_arrow(),
+            "clocks": await expected(store, with_clocks(rows), statuses=True, **CLOCKS),
+            "scores by clocks": await by_clocks.to_arrow(),
             "history": await expected_history(store),
         }
 
@@ -227,6 +242,12 @@ def answers(url: str, namespace: str, wanted: dict[str, Any]) -> dict[str, bool]
     verdicts["newest"] = table_of(newest).drop_columns(["timestamp"]).equals(wanted["newest"])
     scored = on_ray.score(url, rows.to_pandas(), MODEL, namespace=namespace, **cut)
     verdicts["scores"] = table_of(scored).equals(wanted["scores"])
+    clocked = make(with_clocks(rows), FEATURES, statuses=True, **CLOCKS, **cut)
+    verdicts["clocks"] = table_of(clocked).equals(wanted["clocks"])
+    values = [each for each in wanted["clocks"].column_names if each in FEATURES]
+    verdicts["clocks are times"] = wanted["clocks"].select(values).equals(wanted["far"].select(values))
+    scored = on_ray.score(url, with_clocks(rows), MODEL, namespace=namespace, **CLOCKS, **cut)
+    verdicts["scores by clocks"] = table_of(scored).equals(wanted["scores by clocks"])
     unscored = on_ray.score(url, rows.slice(0, 0).to_pandas(), MODEL, namespace=namespace, **cut)
     verdicts["no scores"] = table_of(unscored).equals(wanted["scores"].slice(0, 0))
     history = on_ray.history(url, ["traffic_level", "weather_index"], namespace=namespace, tasks=2, concurrency=2)

@@ -258,3 +258,15 @@ async def test_the_header_chooses_the_namespace(gateway):
         "Not A Name": (400, "INVALID_NAME"),
         "": (400, "INVALID_NAME"),
     }
+
+
+async def test_a_read_has_one_answer_in_every_form_of_its_query(gateway):
+    """Names separated by commas, or a parameter each, which the framework reads."""
+    plain, repeated = [
+        (await gateway.get(f"/features/delivery_near?feature_names=distance{between}destination")).json()
+        for between in (",", "&feature_names=")
+    ]
+
+    assert ["distance", "destination"] == [each["feature_name"] for each in plain["features"]]
+    assert plain["features"] == repeated["features"]
+    assert plain.keys() == repeated.keys()

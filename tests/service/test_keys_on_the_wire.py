@@ -208,12 +208,13 @@ async def test_one_entity_is_named_by_keys(online, ingest, namespace, stored):
     history = online_service_pb2.GetFeatureHistoryRequest(namespace=namespace, feature=stored.year, keys=keys)
     assert [1999] == list((await online.features.GetFeatureHistory(history)).column.int_values)
     values = ingest_service_pb2.DeleteFeatureValuesRequest(namespace=namespace, keys=keys, features=[stored.year])
-    assert (await ingest.ingest.DeleteFeatureValues(values)).cleaned
+    assert [True, False] == [(await ingest.ingest.DeleteFeatureValues(values)).found for _ in range(2)]
     assert [] == list((await online.features.GetFeatureHistory(history)).column.int_values)
     entity = ingest_service_pb2.DeleteEntityRequest(
         namespace=namespace, entity_type=stored.film, keys=[column("film_id", TEXT, ["2"])]
     )
-    assert (await ingest.ingest.DeleteEntity(entity)).cleaned
+    deleted = [await ingest.ingest.DeleteEntity(entity) for _ in range(2)]
+    assert [(True, True), (True, False)] == [(each.cleaned, each.found) for each in deleted]
     entity.keys[0].text_values[0] = "02"
     refusal = await refusal_of(ingest.ingest.DeleteEntity(entity))
     assert ("INVALID_ENTITY_ID", "film_id") == (refusal.reason, refusal.metadata["field"])

@@ -22,6 +22,10 @@ LISTS: dict[tuple[str, str], Call] = {
     ("register_feature_service", "features"): lambda store, given: store.register_feature_service("view", given),
     ("update_feature", "tags"): lambda store, given: store.update_feature("speed", 1, tags=given),
     ("training_set", "null_values"): lambda store, given: store.training_set([], ["speed"], null_values=given),
+    ("training_set", "true_values"): lambda store, given: store.training_set([], ["speed"], true_values=given),
+    ("training_set", "false_values"): lambda store, given: store.training_set([], ["speed"], false_values=given),
+    ("write_features", "true_values"): lambda store, given: store.write_features({}, true_values=given),
+    ("write_features", "false_values"): lambda store, given: store.write_features({}, false_values=given),
     ("write_features", "only"): lambda store, given: store.write_features({}, only=given),
 }
 """(method, argument) -> a call of it. A text is refused, because its letters would be the items."""
@@ -43,8 +47,14 @@ ONE_OR_MORE = {
     ("list_entity_types", "features"),
 }
 """A single feature reference stands for a list of one."""
-MAPPINGS = {("register_entity_type", "keys"), ("write_features", "references")}
-"""Names, or mappings: see `tests/unit/types/test_entity_keys.py` and `tests/contract/store/test_writes_by_key.py`."""
+MAPPINGS = {
+    ("register_entity_type", "keys"),
+    ("write_features", "references"),
+    ("training_set", "entity_columns"),
+}
+"""Names, or mappings: see `tests/unit/types/test_entity_keys.py`, `tests/contract/store/test_writes_by_key.py` and
+`tests/frames/core/test_spine.py`.
+"""
 
 
 @pytest.mark.parametrize(("argument", "call"), [*((key[1], call) for key, call in LISTS.items()), *ALSO_LISTS])

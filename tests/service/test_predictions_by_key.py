@@ -67,3 +67,12 @@ async def test_label_rows_are_scored_by_key(store, rings, tmp_path):  # noqa: F8
     assert rows["ring"] == frame["ring"]
     manifest = await made.write(tmp_path / "scores")
     assert 1 == manifest.content["unnamed_rows"]
+
+
+async def test_scores_of_all_entities_of_a_type_have_their_keys(store, rings):  # noqa: F811
+    """Beside the ids."""
+    await store.register_entities({"colony": ["a/b|c", "x"], "ring": [7, -1]}, rings.kind)
+    made = await scores(store.space, None, rings.model, entity_type=rings.kind, checker=shared_checker())
+    frame = await made.to_pandas()
+    assert ["entity_id", "colony", "ring", "timestamp"] == list(frame.columns)[:4]
+    assert {("a/b|c", 7), ("x", -1)} <= set(zip(frame["colony"], frame["ring"], strict=True))

@@ -160,3 +160,24 @@ async def test_types_of_columns_that_the_label_file_lacks_are_refused(
         await train(store.space, TrainingConfig.of(nests | {"labels": typed}))
     with pytest.raises(InvalidInput, match="the label file has no column 'weight'"):
         await train(store.space, TrainingConfig.of(nests | {"labels": nests["labels"] | {"target": "weight"}}))
+
+
+async def test_a_target_of_any_name_is_learned_by_a_new_name(store: OpenedStore, tmp_path: Path) -> None:
+    """With the texts of its file; the message of a name that no model can have says so, for a file and for a set."""
+    rows = [f'{each},{time},"{bill:.3f}"' for each, time, bill in zip(PENGUINS, TIMES, BILLS, strict=True)]
+    (tmp_path / "l.csv").write_text("\n".join(["entity_id,timestamp,Ziel µg", *rows]).replace(".", ","))
+    source = {"file": str(tmp_path / "l.csv"), "target": "ziel", "decimal": ",", "rename": {"Ziel µg": "ziel"}}
+    report = await train(store.space, TrainingConfig.of(OWN | {"labels": source}), checker=shared_checker())
+    assert ("ziel", {"Ziel µg": "ziel"}) == (report.manifest.target, report.manifest.training.labels["rename"])
+    assert (120, True) == (report.manifest.training.label_rows, 4 > report.test["mae"])
+    config = TrainingConfig.of(OWN | {"labels": source | {"decimal": "."}})
+    with pytest.raises(InvalidInput, match=r"labels.target 'ziel' is '.*' in row 0; .* declare decimal=','"):
+        await train(store.space, config, checker=shared_checker())
+    labels = {name: value for name, value in source.items() if name != "rename"} | {"target": "Ziel µg"}
+    config = TrainingConfig.of(OWN | {"labels": labels})
+    with pytest.raises(
+        InvalidInput, match=r"labels.target 'Ziel µg' is not a name; .* labels.rename: \{'Ziel µg': target"
+    ):
+        await train(store.space, config, checker=shared_checker())
+    with pytest.raises(InvalidInput, match=r"rename=\{'Ziel µg': 'target'\}, which `dataset build` takes as --rename"):
+        await train(store.space, config, dataset=tmp_path / "set", checker=shared_checker())

@@ -101,7 +101,7 @@ def _pytest(subject: Subject, plugin: object) -> int:
     # Examples are the same ones each time, and none is kept: an outcome depends on the mutant alone.
     os.environ["CI"] = "true"
     plugins = [f"-pno:{name}" for name in ("cacheprovider", "xdist", "faulthandler")]
-    arguments = ["-qsx", "-m", "not cql and not bench and not ray", "--timeout=0", *plugins, *subject.tests]
+    arguments = ["-qsx", "-m", "not cql and not ray", "--timeout=0", *plugins, *subject.tests]
     return int(pytest.main(arguments, plugins=[plugin]))
 
 

@@ -33,6 +33,8 @@ _OPTIONS: list[tuple[str, Any]] = [
     ("grpc.max_reconnect_backoff_ms", 1_000),
     # `Connection` retries: it knows the reasons and the deadline of all attempts. Two loops of retries would multiply.
     ("grpc.enable_retries", 0),
+    # Channels to one address would share a connection, and so one of the workers that listen there.
+    ("grpc.use_local_subchannel_pool", 1),
 ]
 
 _ROUND_ROBIN = json.dumps({"loadBalancingConfig": [{"round_robin": {}}]})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,15 +53,13 @@ async def _predict_rows(stubs: Stubs, namespace: str, query: PredictionQuery, st
         keys=wire.keys_to_proto({name: texts[start:stop] for name, texts in query.keys.items()}),
         given=wire.columns_to_proto([column.take(picked) for column in query.given]),
     )
-    answer = await stubs.online.call(stubs.predictions.Predict, message)
+    data = await stubs.online.call(stubs.predict, message.SerializeToString())
     with reading_answer(stubs.online.target):
-        return _read(answer, ids, stop - start, explained=query.include_contributions)
+        return _read(data, ids, stop - start, explained=query.include_contributions)
 
 
-def _read(answer: pb.PredictResponse, ids: Sequence[str], rows: int, *, explained: bool) -> Predictions:
-    values = np.array(answer.predictions, dtype=np.float64)
-    if len(values) != rows:
-        raise InvalidInput(f"{len(values)} predictions for {rows} rows")
+def _read(data: bytes, ids: Sequence[str], rows: int, *, explained: bool) -> Predictions:
+    answer, values, features, base = wire.parse_predict_response(data, rows)
     errors = [
         RowError(error.row, wire.reason_from_proto(error.reason), error.message, error.field)
         for error in answer.row_errors
@@ -78,18 +77,18 @@ def _read(answer: pb.PredictResponse, ids: Sequence[str], rows: int, *, explaine
         model=answer.model,
         version=answer.version,
         entity_ids=ids,
-        features=wire.columns_from_proto(answer.features, rows),
+        features=features,
         missing={each.row: tuple(each.features) for each in answer.missing},
         errors=errors,
         as_of_time=wire.from_timestamp(answer.as_of_time),
-        contributions=_contributions(answer, rows) if explained else None,
+        contributions=_contributions(answer, base, rows) if explained else None,
         classes=tuple(each.label for each in answer.class_probabilities),
         predicted_classes=tuple(answer.predicted_classes),
         probabilities=probabilities,
     )
 
 
-def _probabilities(answer: pb.PredictResponse, rows: int) -> NDArray[np.float64] | None:
+def _probabilities(answer: Any, rows: int) -> NDArray[np.float64] | None:
     if not answer.class_probabilities:
         return None
     columns = [np.array(each.values, dtype=np.float64) for each in answer.class_probabilities]
@@ -98,9 +97,8 @@ def _probabilities(answer: pb.PredictResponse, rows: int) -> NDArray[np.float64]
     return np.stack(columns, axis=1)
 
 
-def _contributions(answer: pb.PredictResponse, rows: int) -> Contributions:
+def _contributions(answer: Any, base: NDArray[np.float64], rows: int) -> Contributions:
     columns = [np.array(each.values, dtype=np.float64) for each in answer.contributions]
-    base = np.array(answer.base_values, dtype=np.float64)
     if any(len(each) != rows for each in (base, *columns)):
         raise InvalidInput(f"contributions are not of {rows} rows")
     values = np.stack(columns, axis=1) if columns else np.zeros((rows, 0))
@@ -108,6 +106,8 @@ def _contributions(answer: pb.PredictResponse, rows: int) -> Contributions:
 
 
 def _joined(parts: Sequence[Predictions], ids: Sequence[str], target: str) -> Predictions:
+    if len(parts) == 1:
+        return parts[0]
     errors: list[RowError] = []
     missing: dict[int, Sequence[str]] = {}
     explained = [part.contributions for part in parts if part.contributions is not None]

@@ -10,7 +10,7 @@ from featurama.client.models import RemoteModels
 from featurama.client.reading import ReadCalls
 from featurama.client.registry import RegistryCalls
 from featurama.client.settings import CallSettings, ServerUrl, Tls
-from featurama.client.stubs import Servers
+from featurama.client.stubs import Servers, Stubs
 from featurama.client.writing import WriteCalls
 from featurama_core.api import FeatureStore
 from featurama_core.types.errors import FeaturamaError
@@ -52,10 +52,13 @@ async def open_remote(
     """A store behind the servers of a URL. Leaving the context closes its channels and ends calls in flight."""
     check_namespace(namespace)
     async with AsyncExitStack() as resources:
-        online = await resources.enter_async_context(connected(url.online, settings, tls))
-        ingest = online
-        if url.ingest != url.online:
-            ingest = await resources.enter_async_context(connected(url.ingest, settings, tls))
-        servers = Servers(online, ingest)
+        pool = []
+        for _ in range(url.channels):
+            online = await resources.enter_async_context(connected(url.online, settings, tls))
+            ingest = online
+            if url.ingest != url.online:
+                ingest = await resources.enter_async_context(connected(url.ingest, settings, tls))
+            pool.append(Stubs(online, ingest))
+        servers = Servers(pool)
         resources.callback(servers.close)
         yield RemoteStore(servers, namespace)

@@ -52,7 +52,8 @@ class CallSettings:
 
 DEFAULT_PORT = 50051
 DEFAULT_INGEST_PORT = 50052
-_OPTIONS = ("ingest", "timeout", "tls")
+MAX_CHANNELS = 64
+_OPTIONS = ("ingest", "timeout", "tls", "channels")
 _SWITCH = {"1": True, "true": True, "0": False, "false": False}
 
 
@@ -61,13 +62,14 @@ class ServerUrl:
     """A parsed URL `grpc://host:port[,host:port...]?ingest=host:port[,...]`. Each target is `host:port`.
 
     online: replicas for reads. ingest: replicas for writes and registrations, by default those of `online`. timeout:
-    seconds, None if the URL has none. tls: whether connections are encrypted.
+    seconds, None if the URL has none. tls: whether connections are encrypted. channels: connections to each address.
     """
 
     online: tuple[str, ...]
     ingest: tuple[str, ...]
     timeout: float | None = None
     tls: bool = False
+    channels: int = 1
 
     @classmethod
     def parse(cls, url: str) -> ServerUrl:
@@ -88,7 +90,10 @@ class ServerUrl:
         tls = options.get("tls", "0").lower()
         if tls not in _SWITCH:
             raise _invalid("option tls is 1 or 0")
-        return cls(online, ingest, None if timeout is None else float(timeout), _SWITCH[tls])
+        channels = options.get("channels", "1")
+        if not (channels.isdecimal() and 1 <= int(channels) <= MAX_CHANNELS):
+            raise _invalid(f"option channels is {channels!r}; it must be a whole number from 1 to {MAX_CHANNELS}")
+        return cls(online, ingest, None if timeout is None else float(timeout), _SWITCH[tls], int(channels))
 
 
 def _targets(text: str, port: int) -> tuple[str, ...]:

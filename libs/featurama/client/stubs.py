@@ -5,14 +5,15 @@ Frequent calls pass bytes, which `featurama.wire` encodes and parses; the others
 
 from __future__ import annotations
 
+import random
 import time
+from collections.abc import Sequence
 
 from featurama.client.connection import Connection
 from featurama.v1.ingest_service_pb2 import WriteFeaturesResponse
 from featurama.v1.ingest_service_pb2_grpc import IngestServiceStub
 from featurama.v1.model_service_pb2_grpc import ModelServiceStub
 from featurama.v1.online_service_pb2_grpc import OnlineServiceStub
-from featurama.v1.prediction_service_pb2_grpc import PredictionServiceStub
 from featurama.v1.registry_service_pb2_grpc import RegistryServiceStub
 from featurama_core.api import FeatureStore
 from featurama_core.types.errors import store_closed
@@ -30,11 +31,13 @@ class Stubs:
         self.reads = OnlineServiceStub(online.channel)
         self.deletes = self.imports = IngestServiceStub(ingest.channel)
         self.models = ModelServiceStub(online.channel)
-        self.predictions = PredictionServiceStub(online.channel)
         self.get_online_features = online.channel.unary_unary(
             "/featurama.v1.OnlineService/GetOnlineFeatures",
             request_serializer=_bytes,
             response_deserializer=_bytes,
+        )
+        self.predict = online.channel.unary_unary(
+            "/featurama.v1.PredictionService/Predict", request_serializer=_bytes, response_deserializer=_bytes
         )
         self.get_historical_features = online.channel.unary_stream(
             "/featurama.v1.OnlineService/GetHistoricalFeatures",
@@ -57,22 +60,23 @@ class Stubs:
 
 
 class Servers:
-    """Open connections, shared by the stores of several namespaces."""
+    """Open connections, shared by the stores of several namespaces. pool: one or more, of which each call takes any."""
 
-    def __init__(self, online: Connection, ingest: Connection) -> None:
-        self.text = f"{online.target!r}, ingest={ingest.target!r}"
-        self._stubs: Stubs | None = Stubs(online, ingest)
+    def __init__(self, pool: Sequence[Stubs]) -> None:
+        self.text = f"{pool[0].online.target!r}, ingest={pool[0].ingest.target!r}"
+        self._pool = pool
 
     @property
     def stubs(self) -> Stubs:
-        """The stubs. FailedPrecondition after the connections are closed."""
-        if self._stubs is None:
+        """The stubs of one of the connections. FailedPrecondition after they are closed."""
+        if not self._pool:
             raise store_closed()
-        return self._stubs
+        # Turns would go wrong where one call of the store asks for stubs twice.
+        return self._pool[0] if len(self._pool) == 1 else random.choice(self._pool)
 
     def close(self) -> None:
         """Release the connections: gRPC keeps a thread while there are references to one."""
-        self._stubs = None
+        self._pool = ()
 
 
 class Calling(FeatureStore):

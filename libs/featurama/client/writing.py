@@ -24,12 +24,14 @@ class WriteCalls(Calling):
             data = wire.write_request_to_wire(request, self.namespace).SerializeToString()
         except UnicodeEncodeError as error:
             raise InvalidInput("an id or a text is not valid Unicode") from error
-        answer = await self._open.ingest.call(self._open.write_features, data, writes=True)
+        stubs = self._open
+        answer = await stubs.ingest.call(stubs.write_features, data, writes=True)
         return wire.write_report_from_proto(answer)
 
     async def _begin_import(self, scope: ImportScope, import_id: str) -> int:
         request = wire.import_scope_to_proto(scope, import_id, self.namespace)
-        answer = await self._open.ingest.call(self._open.imports.BeginImport, request, writes=True)
+        stubs = self._open
+        answer = await stubs.ingest.call(stubs.imports.BeginImport, request, writes=True)
         return answer.import_number
 
     async def _write_all(self, requests: Iterable[PreparedWrite], sending: FrameSending) -> None:
@@ -67,4 +69,4 @@ class WriteCalls(Calling):
         else:
             whole = pb.DeleteEntityRequest(namespace=self.namespace, entity_id=entity_id, deleted_through_time=through)
             answer = await stubs.ingest.call(stubs.deletes.DeleteEntity, whole, writes=True)
-        return Deletion(wire.from_timestamp(answer.deleted_through_time), answer.cleaned)
+        return Deletion(wire.from_timestamp(answer.deleted_through_time), answer.cleaned, answer.found)

@@ -473,8 +473,11 @@ class DeleteEntityResponse(_message.Message):
 
     DELETED_THROUGH_TIME_FIELD_NUMBER: _builtins.int
     CLEANED_FIELD_NUMBER: _builtins.int
+    FOUND_FIELD_NUMBER: _builtins.int
     cleaned: _builtins.bool
     """Whether the stored bytes are removed too; otherwise they are removed later."""
+    found: _builtins.bool
+    """Whether values or a registration of the entity were stored. False: nothing was, and the deletion holds all the same."""
     @_builtins.property
     def deleted_through_time(self) -> _timestamp_pb2.Timestamp:
         """Values with event times up to this one are invisible from now on."""
@@ -484,10 +487,11 @@ class DeleteEntityResponse(_message.Message):
         *,
         deleted_through_time: _timestamp_pb2.Timestamp | None = ...,
         cleaned: _builtins.bool = ...,
+        found: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["deleted_through_time", b"deleted_through_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cleaned", b"cleaned", "deleted_through_time", b"deleted_through_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cleaned", b"cleaned", "deleted_through_time", b"deleted_through_time", "found", b"found"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -545,8 +549,11 @@ class DeleteFeatureValuesResponse(_message.Message):
 
     DELETED_THROUGH_TIME_FIELD_NUMBER: _builtins.int
     CLEANED_FIELD_NUMBER: _builtins.int
+    FOUND_FIELD_NUMBER: _builtins.int
     cleaned: _builtins.bool
     """Whether the stored bytes are removed too; otherwise they are removed later."""
+    found: _builtins.bool
+    """Whether values of these features were stored. False: none were, and the deletion holds all the same."""
     @_builtins.property
     def deleted_through_time(self) -> _timestamp_pb2.Timestamp:
         """Values with event times up to this one are invisible from now on."""
@@ -556,10 +563,11 @@ class DeleteFeatureValuesResponse(_message.Message):
         *,
         deleted_through_time: _timestamp_pb2.Timestamp | None = ...,
         cleaned: _builtins.bool = ...,
+        found: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["deleted_through_time", b"deleted_through_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cleaned", b"cleaned", "deleted_through_time", b"deleted_through_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cleaned", b"cleaned", "deleted_through_time", b"deleted_through_time", "found", b"found"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -18,6 +18,7 @@ from featurama.wire.kinds import (
     update_request,
 )
 from featurama.wire.parsing import requests
+from featurama.wire.predictions import parse_predict_response, predict_response_to_wire
 from featurama.wire.public import columns_from_proto, columns_to_proto
 from featurama.wire.reads import (
     HistoricalChunk,
@@ -76,8 +77,10 @@ __all__ = [
     "parse_get_historical_features_request",
     "parse_get_historical_features_response",
     "parse_get_online_features_response",
+    "parse_predict_response",
     "parse_stream_features_request",
     "parse_write_features_request",
+    "predict_response_to_wire",
     "put_entities",
     "read_key",
     "read_update",

@@ -30,6 +30,7 @@ ARRAYS = {each: f"{each.label}_values" for each in ValueType}
 """The field of either message that holds the values of a type."""
 MAX_NAME = 256
 """Characters of the name of a column: a path with a role and versions."""
+_PRESENT = int(Status.PRESENT)
 _TYPES: dict[int, ValueType] = {int(each): each for each in ValueType}
 
 
@@ -125,16 +126,21 @@ def _column(message: ColumnMessage, value_type: ValueType, arrays: Arrays, plain
         statuses = plain.present
     else:
         _check_length(name, len(statuses), rows, "statuses")
-        last = Status.NOT_FOUND if written else Status.ERROR
-        if rows and not (statuses.min() >= Status.PRESENT and statuses.max() <= last):
-            allowed = ", ".join(status.name for status in Status if status <= last)
-            raise unreadable(name, f": a status is not one of {allowed}")
-        values = masked(values, value_type, statuses, message.vector_length)
+        if statuses.tobytes().count(_PRESENT) != rows:
+            _check_statuses(name, statuses, written=written)
+            values = masked(values, value_type, statuses, message.vector_length)
     if event_time is None or written:
         event_time = plain.zeros
     else:
         _check_length(name, len(event_time), rows, "event times")
     return Column(name, value_type, values, statuses, event_time, message.version, message.reference)
+
+
+def _check_statuses(name: str, statuses: UInt8Array, *, written: bool) -> None:
+    last = Status.NOT_FOUND if written else Status.ERROR
+    if not (statuses.min() >= Status.PRESENT and statuses.max() <= last):
+        allowed = ", ".join(status.name for status in Status if status <= last)
+        raise unreadable(name, f": a status is not one of {allowed}")
 
 
 def _check_length(name: str, found: int, rows: int, what: str) -> None:

@@ -67,7 +67,7 @@ async def build(
             column_separator=column_separator,
             **entities_given(entity_column, roles),
             **options.rows(),
-            **layout.arguments(options.types),
+            **layout.arguments(options.types, options.rename),
         )
         if explain:
             plan = await training.explain()

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from featurama_cli.key_options import KeysOption, TypeOfKeysOption, one_entity, shown, type_of
-from featurama_cli.output import show_one, when
+from featurama_cli.output import note, show_one, when
 from featurama_cli.place import JsonOption, Place, YesOption, at_a_place
 from featurama_cli.progress import must_confirm
 
@@ -46,5 +46,9 @@ async def delete(
             done = await store.delete_feature_values(entity, features, through, entity_type=entity_type)
         else:
             done = await store.delete_entity(entity, through, entity_type=entity_type)
-    row = {"entity_id": named, "deleted_through": when(done.deleted_through), "cleaned": done.cleaned}
-    show_one(row | ({"features": features} if features else {}), as_json=as_json)
+    row = {"entity_id": named, "found": done.found, "deleted_through": when(done.deleted_through)}
+    cleaned = {"cleaned": done.cleaned} if done.found or not done.cleaned else {}
+    show_one(row | cleaned | ({"features": features} if features else {}), as_json=as_json)
+    if not done.found:
+        nothing = f"Nothing of {', '.join(features)}" if features else "Nothing"
+        note(f"{nothing} is stored for {named} in {place.namespace}; is the id right?")

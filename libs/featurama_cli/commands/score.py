@@ -62,7 +62,7 @@ async def score(
         with naming_by("--model NAME"):
             reference = reference or ModelReference(await only_model(namespace.storage))
         checked = await checked_model(namespace, reference, artefacts=artefact_directory(place))
-        rows = options.rows() | layout.arguments(options.types) | {"roles": roles_given(roles)}
+        rows = options.rows() | layout.arguments(options.types, options.rename) | {"roles": roles_given(roles)}
         made = await scores(namespace, options.labels, checked, entity_column=entity_column, **rows)
 
         def facts(manifest: Manifest) -> dict[str, object]:

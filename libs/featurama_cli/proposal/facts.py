@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from featurama_cli.proposal.distinct import Distinct
 from featurama_cli.proposal.time_forms import ClockForms, TimeForms
 from featurama_core.frames.casts import CASTS, DECIMAL_DIGITS
-from featurama_core.frames.texts import DOUBLE, INT, read_text
+from featurama_core.frames.texts import AS_WRITTEN, DOUBLE, INT, read_text
 from featurama_core.types.values import EXACT_INT_LIMIT, BoolArray, Int64Array, ValueType
 
 NULL_TEXTS = ("NA", "N/A", "n/a", "#N/A", "NaN", "nan", "NULL", "null", "None", "none", "-", "--", "?")
@@ -32,15 +32,22 @@ _DIGITS = r"(?:\d+|\d{1,3}(?:,\d{2,3})*,\d{3}|\d{1,3}(?:\.\d{3})+|\d{1,3}(?:['â€
 _AMOUNTS = rf"^\s*(?:{_MONEY}\s*)?[+-]?(?:{_MONEY}\s*)?{_DIGITS}(?:[.,]\d+)?\s*(?:%|{_MONEY})?\s*$"
 """Numbers as people write them: with a decimal comma, thousands separators, a currency or a percent sign."""
 
+_COMMAS = _BLANKS.format(r"[+-]?\d+,\d+")
+_THOUSANDS = _BLANKS.format(r"[+-]?[1-9]\d{0,2},\d{3}")
 _PADDED = r"^[ \t]*[+-]?0\d|^[ \t]*\+"
 _TRUTH = r"^[ \t]*(?i:true|false)[ \t]*$"
 
 
 class ColumnFacts:
-    """name: as in the files. loose: whether the texts may be read as other types (CSV, partition folders)."""
+    """name: as in the files. loose: whether the texts may be read as other types (CSV, partition folders). decimal: of
+    numbers in texts.
+    """
 
-    def __init__(self, name: str, *, loose: bool, folder: bool = False, index: bool = False) -> None:
+    def __init__(
+        self, name: str, *, loose: bool, folder: bool = False, index: bool = False, decimal: str = "."
+    ) -> None:
         self.name = name
+        self.decimal = decimal
         self.loose = loose
         self.folder = folder
         self.index = index
@@ -50,11 +57,18 @@ class ColumnFacts:
         self.kinds: set[str] = set()
         """Of the values: text, int, double, bool, decimal, time, date, vector, or an Arrow type that is no feature."""
         self.counts = dict.fromkeys(
-            ("int", "double", "floats", "amounts", "padded", "truth", "vector", "too_large", "inexact", "text"), 0
+            (
+                *("int", "double", "floats", "amounts", "padded", "truth", "vector", "too_large", "inexact", "text"),
+                *("commas", "thousands"),
+            ),
+            0,
         )
         """Rows that may be read so. floats: numbers with a point. amounts: see `_AMOUNTS`; a plain number is one too.
-        too_large: integers beyond 2^53. inexact: decimals with more digits than a double.
+        too_large: integers beyond 2^53. inexact: decimals with more digits than a double. commas: numbers with one
+        comma. thousands: those among them in which it may part thousands.
         """
+        self.words: dict[str, str] = {}
+        """The different texts, up to three, by their letters in lower case."""
         self.low: float | int | None = None
         self.high: float | int | None = None
         self.fractions = 0
@@ -75,6 +89,12 @@ class ColumnFacts:
     def written_numbers(self) -> bool:
         """Whether nearly all texts are numbers, and some of them are written in a form that is no number here."""
         return self.counts["double"] < self.counts["amounts"] >= MOSTLY * max(self.values, 1)
+
+    @property
+    def has_decimal_comma(self) -> bool:
+        """Whether nearly all texts are numbers, some of them with one comma."""
+        plain = self.counts["int"] + self.counts["commas"]
+        return self.counts["commas"] > 0 and plain >= MOSTLY * max(self.values, 1)
 
     @property
     def constant(self) -> bool:
@@ -125,7 +145,8 @@ class ColumnFacts:
             return
         if kind == "decimal" and array.type.precision > DECIMAL_DIGITS:
             for each in array.value_counts():
-                self.counts["inexact"] += each["counts"].as_py() * (CASTS["double"](each["values"].as_py()) is None)
+                is_exact = CASTS["double"](each["values"].as_py(), AS_WRITTEN) is not None
+                self.counts["inexact"] += each["counts"].as_py() * (not is_exact)
         finite = array if kind == "decimal" else array.filter(pc.is_finite(array))
         whole = pc.equal(finite, pc.floor(finite))
         self.fractions += len(array) - (pc.sum(whole).as_py() or 0)
@@ -155,14 +176,22 @@ class ColumnFacts:
         self.forms.add(texts, counts)
         self.clocks.add(texts, counts)
         self.distinct.add(texts)
+        for text in texts.slice(0, 3).to_pylist() if len(self.words) < 3 else ():
+            self.words.setdefault(text.strip(" \t").lower(), text.strip(" \t"))
         if self.loose:
             self._count_readings(texts, counts)
 
     def _count_readings(self, texts: Any, counts: Int64Array) -> None:
+        written = texts
+        if self.decimal == ",":
+            # With a point a text is no number then.
+            texts = pc.if_else(pc.match_substring(texts, "."), "", pc.replace_substring(texts, ",", "."))
         ints, doubles = _matches(texts, _INT), _matches(texts, _DOUBLE)
         for name, mask in (
             ("floats", _matches(texts, _FLOATS)),
-            ("amounts", doubles | _matches(texts, _AMOUNTS)),
+            ("amounts", doubles | _matches(written, _AMOUNTS)),
+            ("commas", _matches(written, _COMMAS)),
+            ("thousands", _matches(written, _THOUSANDS)),
             ("padded", _matches(texts, _PADDED)),
             ("truth", _matches(texts, _TRUTH)),
             ("double", doubles),
@@ -189,7 +218,7 @@ class ColumnFacts:
                 self._extend(float(numbers.min()), float(numbers.max()))
             self.fractions += int(counts[fractions].sum())
         if not doubles.all():
-            others = texts.filter(pa.array(~doubles))
+            others = written.filter(pa.array(~doubles))
             self.no_numbers += others.slice(0, _SHOWN - len(self.no_numbers)).to_pylist()
             self._count_vectors(others, counts[~doubles])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -80,6 +80,11 @@ def propose(
     kind = kind_of_thing(entity, scanned.columns) if entity is not None else ""
     made = Proposal(kind or name_of(stem, "thing"), table, mapping={**given, **scanned.found})
     made.ask("encoding", ["not UTF-8; this encoding may be another"] if "encoding" in scanned.found else [])
+    if "decimal" in scanned.found:
+        either = [
+            each.name for each in scanned.columns.values() if each.counts["thousands"] == each.counts["commas"] > 0
+        ]
+        made.ask("decimal", [f"1,234 is read as 1.234 also in {', '.join(either)}"] if either else [])
     if not keys:
         made.mapping["entity_column"] = entity or OPEN
         made.ask("entity_column", unsure)
@@ -216,6 +221,7 @@ def _add_columns(
         if choice.type:
             made.features.append(Feature(name, choice.type, choice.unsure))
             casts |= {name: choice.cast} if choice.cast else {}
+            _add_words(made, choice.words)
     if made.left_out:
         made.mapping["only"] = [each.name for each in made.features]
     made.mapping |= {"rename": renamed, "casts": casts}
@@ -229,10 +235,16 @@ def _add_long(made: Proposal, features: Mapping[str, ColumnFacts], extra: list[s
     for name, facts in features.items():
         choice = chosen_type(facts)
         made.features.append(Feature(name, choice.type or "text", choice.unsure))
+        _add_words(made, choice.words)
     made.left_out += [(name, "a long table has no further columns") for name in extra]
     made.mapping["only"] = list(_LONG) if extra else []
     wrong = [name for name in features if name_of(name, "") != name]
     made.ask("features", [f"these names are refused: {', '.join(map(shortened, wrong[:5]))}"] if wrong else [])
+
+
+def _add_words(made: Proposal, words: Sequence[str]) -> None:
+    for name, word in zip(("true_values", "false_values"), words, strict=False):
+        made.mapping[name] = list(dict.fromkeys([*made.mapping.get(name, ()), word]))
 
 
 def _add_nulls(made: Proposal, columns: list[ColumnFacts]) -> None:
@@ -267,7 +279,7 @@ def _kept(facts: ColumnFacts, declared: list[str]) -> list[str]:
 def _add_key_casts(made: Proposal, scanned: Scanned, entity: str | None, time: TimeColumn | None) -> None:
     casts = made.mapping.setdefault("casts", {})
     facts = scanned.columns.get(entity or "")
-    if facts is not None and facts.kinds & {"int", "double", "decimal"}:
+    if facts is not None and (facts.kinds & {"int", "double", "decimal"} or facts.counts["floats"]):
         casts[facts.name] = "text"
     if time is not None and time.cast:
         casts[time.name] = time.cast
@@ -282,7 +294,8 @@ def _described(choice: Choice, time: TimeColumn | None) -> Choice:
 
 _ORDER = (
     *("entity_column", "entity_id", "time_column", "clock_column", "timestamp", "timezone", "time_unit", "time_format"),
-    *("ingested_at_unit", "rename", "only", "ignore_extra", "casts", "delimiter", "quote", "encoding", "null_values"),
+    *("ambiguous", "ingested_at_unit", "rename", "only", "ignore_extra", "casts"),
+    *("delimiter", "quote", "encoding", "null_values", "decimal", "true_values", "false_values"),
 )
 
 

@@ -151,7 +151,8 @@ def _entity_score(facts: ColumnFacts, rows: int, *, timed: bool) -> float:
         score = 3.5 if not numeric else 1.0 * (not timed)
     elif not numeric and not facts.written_numbers:
         score = 2.5 if words[-1] in _NAMING_WORDS else 1.5
-    if numeric and (facts.fractions or facts.counts["floats"] or (score < _SURE and not facts.index)):
+    # Whole numbers beside nulls become doubles in pandas, and `1.0` in a CSV.
+    if numeric and (facts.fractions or (score < _SURE and (facts.counts["floats"] or not facts.index))):
         return 0
     repeated = facts.distinct.count < 0.98 * rows
     if not timed and repeated and not facts.index:

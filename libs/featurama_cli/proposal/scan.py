@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from featurama_cli.proposal.facts import ColumnFacts
+from featurama_cli.proposal.facts import MOSTLY, ColumnFacts
 from featurama_cli.value_files import value_files, with_index_keys
 from featurama_core.files.layout import FileLayout
 from featurama_core.files.table_file import TableFile
@@ -49,6 +49,10 @@ def scan(paths: Sequence[Path], given: dict[str, Any], advance: Advance) -> Scan
         try:
             found |= _delimiter(paths, given | found)
             layout = FileLayout.of(**given, **found)
+            scanned = _scan(opened(paths, layout), layout, found, advance)
+            if "decimal" in given or not _has_decimal_comma(scanned):
+                return scanned
+            layout, found = replace(layout, decimal=","), found | {"decimal": ","}
             return _scan(opened(paths, layout), layout, found, advance)
         except InvalidInput as error:
             if error.metadata.get("field") != "encoding" or encoding == _ENCODINGS[-1] or "encoding" in given:
@@ -70,6 +74,14 @@ def opened_again(scanned: Scanned, null_values: Sequence[str], mapping: Mapping)
     return files
 
 
+def _has_decimal_comma(scanned: Scanned) -> bool:
+    """Whether the numbers of a column have a comma that parts no thousands, and no column has numbers with a point."""
+    facts = [*scanned.columns.values(), *(scanned.features or {}).values()]
+    sure = [each for each in facts if each.has_decimal_comma and each.counts["commas"] > each.counts["thousands"]]
+    points = [each for each in facts if each.counts["floats"] and each.counts["double"] >= MOSTLY * each.values]
+    return bool(sure) and not points
+
+
 def _scan(files: list[TableFile], layout: FileLayout, found: dict[str, str], advance: Advance) -> Scanned:
     columns: dict[str, ColumnFacts] = {}
     features: dict[str, ColumnFacts] = {}
@@ -82,7 +94,14 @@ def _scan(files: list[TableFile], layout: FileLayout, found: dict[str, str], adv
         loose = {name for name in file.schema.names if file.is_csv or name in file.folders}
         for name in file.schema.names:
             known = columns.setdefault(
-                name, ColumnFacts(name, loose=name in loose, folder=name in file.folders, index=name in index)
+                name,
+                ColumnFacts(
+                    name,
+                    loose=name in loose,
+                    folder=name in file.folders,
+                    index=name in index,
+                    decimal=layout.decimal,
+                ),
             )
             known.loose &= name in loose
             if known.rows < rows:
@@ -91,7 +110,7 @@ def _scan(files: list[TableFile], layout: FileLayout, found: dict[str, str], adv
             for name in batch.schema.names:
                 columns[name].add(batch.column(name))
             if is_long:
-                _add_by_name(features, batch, loose="value" in loose)
+                _add_by_name(features, batch, loose="value" in loose, decimal=layout.decimal)
             rows += batch.num_rows
             advance(batch.num_rows)
     for each in columns.values():
@@ -100,14 +119,14 @@ def _scan(files: list[TableFile], layout: FileLayout, found: dict[str, str], adv
     return Scanned(files, layout, found, columns, features if is_long else None, rows)
 
 
-def _add_by_name(features: dict[str, ColumnFacts], batch: Any, *, loose: bool) -> None:
+def _add_by_name(features: dict[str, ColumnFacts], batch: Any, *, loose: bool, decimal: str) -> None:
     if pa.types.is_nested(batch.schema.field("feature_name").type):
         return
     table = pa.table({"name": batch.column("feature_name"), "value": batch.column("value")})
     for name in table.column("name").unique().to_pylist():
         if isinstance(name, str) and (name in features or len(features) < _FEATURES):
             chosen = table.filter(pa.compute.equal(table.column("name"), name))
-            features.setdefault(name, ColumnFacts(name, loose=loose)).add(chosen.column("value"))
+            features.setdefault(name, ColumnFacts(name, loose=loose, decimal=decimal)).add(chosen.column("value"))
 
 
 def _delimiter(paths: Sequence[Path], given: dict[str, Any]) -> dict[str, str]:

@@ -61,6 +61,7 @@ _ISO = (
 )
 _MAIL = r"([A-Za-z]{3}, *)?\d{1,2} +[A-Za-z]{3} +\d{4} +\d\d:\d\d(:\d\d)?( +([+-]\d{4}|[A-Z]{1,4}))?"
 _ZONED = r"\d[Tt ]?\d.*:?\d ?(Z|z|[+-]\d\d(:?\d\d)?)$|\d\d:\d\d(:\d\d)? +[A-Z]{1,4}$"
+_HALF_DAY = r"(?i)[ap]m$"
 _HAS_CLOCK = r"[Tt ]\d\d"
 _LOOKED_AT = 200
 _OF_DAY = ("%H:%M", "%H:%M:%S", "%H:%M:%S.%f", "%I:%M %p", "%I:%M:%S %p")
@@ -100,7 +101,9 @@ class TimeForms:
         for form in self._counts:
             self._counts[form] += _rows(texts, _forms()[form], counts)
         if self._counts:
-            named = pc.match_substring_regex(texts, _ZONED)
+            # PM looks like a zone.
+            half = pc.match_substring_regex(texts, _HALF_DAY)
+            named = pc.and_not(pc.match_substring_regex(texts, _ZONED), half)
             clock = pc.match_substring_regex(texts, _HAS_CLOCK)
             self.zoned += _sum(counts, pc.and_(named, clock))
             self.clocked += _sum(counts, clock)

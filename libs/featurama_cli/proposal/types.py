@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from featurama_cli.proposal.facts import MOSTLY, ColumnFacts
 from featurama_cli.proposal.names import name_of
 from featurama_core.types.values import EXACT_INT_LIMIT, MAX_TEXT_BYTES, MAX_VECTOR_LENGTH
 
 _INT64 = 2**63
+_TRUTHS = (
+    *(("yes", "no"), ("y", "n"), ("t", "f"), ("on", "off")),
+    *(("ja", "nein"), ("j", "n"), ("oui", "non"), ("o", "n"), ("si", "no"), ("sì", "no"), ("sí", "no"), ("s", "n")),
+)
+"""Words of true and false, in lower case."""
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """type: as in YAML, "" if the column is left out. cast: named in the mapping, or "". unsure: the questions."""
+    """type: as in YAML, "" if the column is left out. cast: named in the mapping, or "". unsure: the questions.
+
+    words: the texts of true and false, or none.
+    """
 
     type: str
     cast: str = ""
     unsure: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
 
 
 def chosen_type(facts: ColumnFacts) -> Choice:
@@ -27,7 +36,7 @@ def chosen_type(facts: ColumnFacts) -> Choice:
         return Choice("", unsure=("no value in any row",))
     choice = _of_texts(facts) if facts.loose and facts.kinds == {"text"} else _of_types(facts)
     if choice.type and facts.constant:
-        return Choice(choice.type, choice.cast, (*choice.unsure, "the same value in every row; keep it?"))
+        return replace(choice, unsure=(*choice.unsure, "the same value in every row; keep it?"))
     return choice
 
 
@@ -35,6 +44,9 @@ def _of_texts(facts: ColumnFacts) -> Choice:
     counts, values = facts.counts, facts.values
     if counts["truth"] == values:
         return Choice("bool")
+    if (words := _truth_words(facts)) is not None:
+        question = f"{words[0]!r} and {words[1]!r} as bool; or text"
+        return Choice("bool", unsure=(question,), words=words)
     if counts["padded"] and not facts.written_numbers:
         return Choice("text")
     if counts["int"] == values:
@@ -51,8 +63,19 @@ def _of_texts(facts: ColumnFacts) -> Choice:
         return Choice(kind, unsure=(problem,))
     if facts.written_numbers:
         shown = ", ".join(map(shortened, facts.no_numbers))
-        return Choice("text", unsure=(f"numbers such as {shown} stay texts; rewrite the column as 1234.75 for double",))
+        fix = "rewrite the column as 1234.75 for double"
+        if facts.has_decimal_comma:
+            fix = 'declare decimal: "," for double, if the comma parts no thousands, and all columns have it'
+        return Choice("text", unsure=(f"numbers such as {shown} stay texts; {fix}",))
     return _of_long_texts(facts)
+
+
+def _truth_words(facts: ColumnFacts) -> tuple[str, str] | None:
+    """The texts of true and false, if the column has these two alone."""
+    for true, false in _TRUTHS:
+        if set(facts.words) == {true, false} and facts.distinct.count <= len(facts.words):
+            return facts.words[true], facts.words[false]
+    return None
 
 
 def _of_types(facts: ColumnFacts) -> Choice:

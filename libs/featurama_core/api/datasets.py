@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from featurama_core.api.entities import EntityMethods
 from featurama_core.api.reads import ReadingMethods
+from featurama_core.types.names import DEFAULT_ENTITY_TYPE
 from featurama_core.types.references import FeatureSelection
 from featurama_core.types.times import Time, TimeUnit
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from featurama_core.datasets.dataset import TrainingDataset
     from featurama_core.datasets.request import DatasetRequest
     from featurama_core.frames.role_columns import RolesGiven
+    from featurama_core.frames.zones import Ambiguous
 
 
 class DatasetMethods(ReadingMethods, EntityMethods):
@@ -29,7 +31,7 @@ class DatasetMethods(ReadingMethods, EntityMethods):
         service: str | None = None,
         known_at: Time | Literal["label"] | None = None,
         entity_column: str = "entity_id",
-        entity_columns: Mapping[str, str] | None = None,
+        entity_columns: Mapping[str, str | Sequence[str]] | None = None,
         roles: RolesGiven | None = None,
         time_column: str = "timestamp",
         clock_column: str | None = None,
@@ -37,12 +39,17 @@ class DatasetMethods(ReadingMethods, EntityMethods):
         timezone: str | None = None,
         time_unit: TimeUnit | None = None,
         time_format: str | None = None,
+        ambiguous: Ambiguous = "refuse",
+        rename: Mapping[str, str] | None = None,
         casts: Mapping[str, str] | None = None,
         types: Mapping[str, str] | None = None,
         delimiter: str | None = None,
         quote: str = '"',
         encoding: str = "utf-8",
         null_values: Sequence[str] = (),
+        decimal: str = ".",
+        true_values: Sequence[str] = (),
+        false_values: Sequence[str] = (),
         entity_type: str | None = None,
         start: Time | None = None,
         end: Time | None = None,
@@ -57,7 +64,8 @@ class DatasetMethods(ReadingMethods, EntityMethods):
 
         `get_historical_features` answers the same question for rows that fit in memory. No values are read until rows
         are requested from the returned dataset. Without `labels`, the rows are every entity of `entity_type` at start,
-        start + every, ..., end; without these three they are the newest values of every entity.
+        start + every, ..., end; without these three they are the newest values of every entity. They have the columns
+        entity_id, the keys of the type, and timestamp.
 
         Args:
             labels: A pandas, polars or Arrow frame, or the path of a Parquet, CSV or Arrow file or of a directory of
@@ -67,7 +75,8 @@ class DatasetMethods(ReadingMethods, EntityMethods):
             known_at: Only values ingested by this time are used; "label" uses the time of each row. It must be older
                 than the settling time.
             entity_column: Label column with entity ids.
-            entity_columns: {entity type: label column}, short for roles that are named like their types.
+            entity_columns: {entity type: label column, or a list of one per key}, short for roles that are named like
+                their types.
             roles: {role: entity type}, for rows that name several entities: `home.rating` is the rating of the entity
                 in the column `home`, and NOT_FOUND where that is null or empty. {"home": {"type": "team", "columns":
                 "host"}} names other columns. A feature service may declare its own.
@@ -77,14 +86,20 @@ class DatasetMethods(ReadingMethods, EntityMethods):
             timezone: Time zone of times and dates that have none. A date means its first instant there.
             time_unit: Unit of times that are numbers since 1970 UTC: "s", "ms", "us" or "ns".
             time_format: Form of times that are texts: "iso8601" (the default), "rfc2822" or a pattern of `strptime`.
+            ambiguous: Which instant a time of `timezone` means that a change of its clocks repeats or skips, "earlier"
+                or "later"; "refuse" names its row.
+            rename: {column: new name} of label columns. All other arguments and the output use the new names.
             casts: {column: cast} of columns with entities or times, as of `write_features`: {"station": "text"} reads
                 whole numbers as ids. The columns of the output keep their types.
-            types: {column: type} of CSV columns and partition folders that are no text: "int", "double", "bool" or
-                "vector[n]".
+            types: {column: type}: "int", "double", "bool", "text" or "vector[n]". Columns of CSV files and partition
+                folders are text without it. A value that the type cannot hold without loss is refused by its row.
             delimiter: Of CSV files; None for a comma, in .tsv files a tab.
             quote: Quotation mark of CSV files, "" for none.
             encoding: Of CSV files, such as "latin-1". UTF-8 may begin with a BOM.
             null_values: Texts of CSV files that mean null, such as ["NA"], beside the empty text.
+            decimal: "," if texts have a decimal comma: `1,5` is then 1.5 in columns with a number in `types`.
+            true_values: Texts that mean true in columns with "bool" in `types`, such as ["yes"], beside "true" and "1".
+            false_values: Texts that mean false there, such as ["no"], beside "false" and "0".
             entity_type: Type of the entities of a grid: all that are registered. An embedded store also lists
                 unregistered entities with values for the type `entity`.
             start: First time of a grid.
@@ -122,12 +137,17 @@ class DatasetMethods(ReadingMethods, EntityMethods):
             timezone=timezone,
             time_unit=time_unit,
             time_format=time_format,
+            ambiguous=ambiguous,
+            rename=rename,
             casts=casts,
             types=types,
             delimiter=delimiter,
             quote=quote,
             encoding=encoding,
             null_values=null_values,
+            decimal=decimal,
+            true_values=true_values,
+            false_values=false_values,
             entity_type=entity_type,
             start=start,
             end=end,
@@ -161,9 +181,15 @@ class DatasetMethods(ReadingMethods, EntityMethods):
             request: Made by `featurama_core.datasets.request.build_request`.
         """
         roles, keys = await self._declared(request.selection)
-        if roles or request.rows.labels is None:
+        if roles:
             return request.in_roles(roles, keys)
-        return replace(request, rows=replace(request.rows, kinds=await self._types_of(request.selection)))
+        if request.rows.labels is not None:
+            kinds = await self._types_of(request.selection)
+        elif (entity_type := request.grid.entity_type) in (None, DEFAULT_ENTITY_TYPE):
+            kinds = []
+        else:
+            kinds = [await self.get_entity_type(str(entity_type))]
+        return replace(request, rows=replace(request.rows, kinds=kinds))
 
     async def _entity_ids(self, entity_type: str) -> list[str]:
         """Ids of the entities of a type, ascending, for a grid."""

@@ -16,7 +16,7 @@ from featurama_core.frames.naming import FeatureColumns
 from featurama_core.frames.results import HistoricalFeatures, OnlineFeatures
 from featurama_core.frames.role_columns import RoleColumns, RolesGiven, role_columns
 from featurama_core.frames.spine import SpineColumns, label_rows, listed_ids, row_entities
-from featurama_core.frames.zones import TimeRules
+from featurama_core.frames.zones import Ambiguous, TimeRules
 from featurama_core.off_loop import off_loop
 from featurama_core.types.entity_keys import EntityKeys, EntityName
 from featurama_core.types.errors import InvalidInput
@@ -110,9 +110,12 @@ class ReadingMethods(HistoryMethods):
         service: str | None = None,
         roles: RolesGiven | None = None,
         known_at: Time | Literal["label"] | None = None,
+        time_column: str = "timestamp",
+        clock_column: str | None = None,
         timezone: str | None = None,
         time_unit: TimeUnit | None = None,
         time_format: str | None = None,
+        ambiguous: Ambiguous = "refuse",
         casts: Mapping[str, str] | None = None,
     ) -> HistoricalFeatures:
         """Point-in-time features for label rows that fit in memory.
@@ -128,9 +131,12 @@ class ReadingMethods(HistoryMethods):
             roles: {role: entity type}, for label rows that name several entities; see `training_set`.
             known_at: Only values ingested by this time are used; "label" uses the time of each row. It must be older
                 than the settling time.
+            time_column: Column with the time of each row.
+            clock_column: Column with the times of day, if `time_column` has dates alone.
             timezone: Time zone of times and dates that have none.
-            time_unit: Unit of timestamps that are numbers: "s", "ms", "us" or "ns".
-            time_format: Form of timestamps that are texts; see `write_features`.
+            time_unit: Unit of times that are numbers: "s", "ms", "us" or "ns".
+            time_format: Form of times that are texts; see `write_features`.
+            ambiguous: Which instant a time means that a change of the clocks repeats or skips; see `training_set`.
             casts: {column: cast} of columns with entities or times; see `training_set`.
 
         Returns:
@@ -142,14 +148,17 @@ class ReadingMethods(HistoryMethods):
                 feature: its values, statuses or event times.
             Unknown: A feature or the service is not registered.
         """
-        times = TimeRules(timezone, time_unit, time_format)
+        times = TimeRules(timezone, time_unit, time_format, ambiguous=ambiguous)
+        named = SpineColumns.of("entity_id", time_column, timestamp, times, (), checked_casts(casts), clock_column)
+        is_frame = frame_kind(labels) is not None
+        if time_column != "timestamp" and (timestamp is not None or not is_frame):
+            beside = "timestamp= beside it is one time for all rows" if is_frame else "a list of ids has no columns"
+            raise InvalidInput(f"time_column names a column of times; {beside}", field="time_column")
         bound = to_known_at(known_at)
         selection, of_roles = _selection(features, service, roles)
-        is_frame = frame_kind(labels) is not None
         columns_of = await self._role_columns(selection, of_roles) if of_roles or is_frame else ()
         kinds = await self._types_of(selection) if is_frame and not columns_of else ()
-        casted = checked_casts(casts)
-        rows = label_rows(labels, timestamp, now=self.now(), times=times, roles=columns_of, kinds=kinds, casts=casted)
+        rows = label_rows(labels, named.in_roles(columns_of), kinds, now=self.now())
         carried = [name for name in rows.carried if name not in RESERVED_NAMES]
         # One by one: two features may have one column name only in a table with statuses, which is not requested yet.
         for name in await self._column_names(selection) if carried else ():
@@ -165,8 +174,8 @@ class ReadingMethods(HistoryMethods):
         labels = rows.carried
         if rows.at_now:
             # The clock of the servers decides what now is.
-            labels = labels | {"timestamp": np.full(len(rows), read.as_of_time, dtype=np.int64)}
-        return HistoricalFeatures(labels, columns, read.as_of_time, rows.entities.unnamed)
+            labels = labels | {named.time: np.full(len(rows), read.as_of_time, dtype=np.int64)}
+        return HistoricalFeatures(labels, columns, read.as_of_time, rows.entities.unnamed, rows.index)
 
     async def point_in_time(
         self,
@@ -234,7 +243,7 @@ class ReadingMethods(HistoryMethods):
             check_entity_ids(given)
             return RowEntities.of(list(given)), {}
         columns = await self._role_columns(selection, roles)
-        return row_entities(given, columns, () if columns else await self._types_of(selection), casts)
+        return row_entities(given, columns, () if columns else await self._types_of(selection), casts, alone=True)
 
     async def _role_columns(
         self, selection: FeatureSelection, given: tuple[RoleColumns, ...]

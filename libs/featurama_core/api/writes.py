@@ -13,6 +13,7 @@ from featurama_core.frames.mapped_rows import check_complete
 from featurama_core.frames.mapping import Mapping as ColumnMapping
 from featurama_core.frames.report import FrameSending, Progress
 from featurama_core.frames.writes import write_requests
+from featurama_core.frames.zones import Ambiguous
 from featurama_core.types.entity_keys import EntityName
 from featurama_core.types.errors import InvalidInput, Reason, RowsRejected
 from featurama_core.types.imports import ImportScope
@@ -77,12 +78,16 @@ class WritingMethods(DefinitionMethods):
         timezone: str | None = None,
         time_unit: TimeUnit | None = None,
         time_format: str | None = None,
+        ambiguous: Ambiguous = "refuse",
         ingested_at_unit: TimeUnit | None = None,
         rename: Mapping[str, str] | None = None,
         only: Sequence[str] | None = None,
         ignore_extra: bool = False,
         casts: Mapping[str, str] | None = None,
         references: Mapping[str, str | Sequence[str]] | None = None,
+        decimal: str = ".",
+        true_values: Sequence[str] = (),
+        false_values: Sequence[str] = (),
         raise_on_rejected: bool = False,
         import_number: int | None = None,
         progress: Progress | None = None,
@@ -109,15 +114,20 @@ class WritingMethods(DefinitionMethods):
             time_unit: Unit of event times that are numbers since 1970 UTC: "s", "ms", "us" or "ns". Numbers without a
                 unit are refused.
             time_format: Form of times that are texts: "iso8601" (the default), "rfc2822" or a pattern of `strptime`.
+            ambiguous: Which instant a time of `timezone` means that a change of its clocks repeats or skips, "earlier"
+                or "later"; "refuse" rejects its row.
             ingested_at_unit: Unit of the numbers in a column ingested_at. A frame with this column is an import of old
                 history and requires mode BULK.
             rename: {column: new name}. All other arguments use the new names.
             only: The feature columns to write; others are left out.
             ignore_extra: Whether columns that are no registered features are left out.
             casts: {column: cast}. "bool" takes 0 and 1, "int" texts of whole numbers, "double" decimals and texts of
-                numbers, "text" whole numbers (entity ids). The report counts the cells.
+                numbers, "text" whole numbers (entity ids), also as doubles. The report counts the cells.
             references: {feature: column or columns} of a wide frame: a text feature that refers to an entity type with
                 keys gets its ids from these columns, which hold the keys in their order.
+            decimal: "," if texts that are cast have a decimal comma.
+            true_values: Texts that the cast "bool" takes as true, such as ["yes"], beside "true" and "1".
+            false_values: Texts that it takes as false, such as ["no"], beside "false" and "0".
             raise_on_rejected: Whether a rejected row raises RowsRejected, after all rows were sent.
             import_number: Number of the import that the frame belongs to (`begin_import`); None begins an import for
                 this frame.
@@ -140,12 +150,16 @@ class WritingMethods(DefinitionMethods):
             timezone=timezone,
             time_unit=time_unit,
             time_format=time_format,
+            ambiguous=ambiguous,
             ingested_at_unit=ingested_at_unit,
             rename=rename,
             only=only,
             ignore_extra=ignore_extra,
             casts=casts,
             references=references,
+            decimal=decimal,
+            true_values=true_values,
+            false_values=false_values,
         )
         report = await self.write_mapped(
             df, mapping, version, batch_size, mode=mode, nulls=nulls, import_number=import_number, progress=progress
@@ -262,7 +276,7 @@ class WritingMethods(DefinitionMethods):
             entity_type: Type of the entity, required for keys.
 
         Returns:
-            The latest event time deleted, and whether the stored bytes are removed too.
+            The latest event time deleted, whether the stored bytes are removed too, and whether anything was stored.
 
         Raises:
             InvalidInput: `deleted_through` is in the future.
@@ -287,7 +301,7 @@ class WritingMethods(DefinitionMethods):
             entity_type: Type of the entity, for keys beside features of type `entity`; an id must be one of it.
 
         Returns:
-            The latest event time deleted, and whether the stored bytes are removed too.
+            The latest event time deleted, whether the stored bytes are removed too, and whether anything was stored.
 
         Raises:
             InvalidInput: A name has a version, a group or a path, or `deleted_through` is in the future.

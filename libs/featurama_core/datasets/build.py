@@ -172,7 +172,7 @@ async def write_files(
 
 def _check_free(target: Path, overwrite: bool) -> None:
     if not overwrite and target.exists():
-        raise Conflict(f"{target.name} exists already; choose another name, or overwrite it", field="out")
+        raise Conflict(f"{target.name} exists already; choose another name, or give overwrite=True", field="out")
 
 
 def _locked(folder: Path, target: Path) -> int:

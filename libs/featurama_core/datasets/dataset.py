@@ -16,16 +16,16 @@ from typing import TYPE_CHECKING, Any, Protocol
 from featurama_core.datasets.build import BuildFolder, Part, write_files
 from featurama_core.datasets.files import Format, check_columns, format_of
 from featurama_core.datasets.kept_rows import kept
+from featurama_core.datasets.label_table import ROWS_ON_THE_LOOP
 from featurama_core.datasets.manifest import Manifest, PartStatistics, facts_of, request_sha256
 from featurama_core.datasets.plan import Plan
 from featurama_core.datasets.progress import Stage, Watcher
 from featurama_core.datasets.spine_sources import (
-    ROWS_ON_THE_LOOP,
     Keys,
     SpineSource,
     TableSource,
-    dtypes_of,
     one_batch,
+    pandas_of,
     read_keys,
     sliced,
 )
@@ -195,13 +195,14 @@ class TrainingDataset:
         return pa.Table.from_batches([batch async for batch in self.batches(progress=progress)])
 
     async def to_pandas(self, *, progress: Watcher | None = None) -> pd.DataFrame:
-        """All rows as a pandas DataFrame in memory, with the dtypes of `Result.to_pandas`.
+        """All rows as a pandas DataFrame in memory, with the dtypes and the index of `Result.to_pandas`.
 
         Args:
             progress: Called with reports of the progress.
         """
         table = await self.to_arrow(progress=progress)
-        frame: pd.DataFrame = await asyncio.to_thread(pandas_frame, arrow_fields(table), dtypes_of(self._source))
+        dtypes, index = pandas_of(self._source)
+        frame: pd.DataFrame = await asyncio.to_thread(pandas_frame, arrow_fields(table), dtypes, index)
         return frame
 
     async def to_polars(self, *, progress: Watcher | None = None) -> pl.DataFrame:
@@ -308,6 +309,7 @@ def request_of(
         "timezone": columns.times.timezone,
         "time_unit": columns.times.unit,
         "time_format": columns.times.form,
+        **({"ambiguous": columns.times.ambiguous} if columns.times.ambiguous != "refuse" else {}),
         "label_columns": list(source.schema.names),
         "labels": source.fingerprint(),
         "format": file_format,
@@ -370,7 +372,7 @@ class SetReading:
 
     def with_dtypes(self, table: Any) -> Any:
         """The table of a part with the pandas dtypes of its columns."""
-        return with_pandas_dtypes(table, {name: str(dtype) for name, dtype in dtypes_of(self.source).items()})
+        return with_pandas_dtypes(table, {name: str(dtype) for name, dtype in pandas_of(self.source)[0].items()})
 
     def described(self, table: Any, request: Mapping[str, Any]) -> Any:
         """The table of a part with the hash of the request, which stands in the manifest too."""

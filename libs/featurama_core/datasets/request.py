@@ -17,13 +17,14 @@ import pyarrow as pa
 
 from featurama_core.datasets.dataset import OutputBuilder, RecordedRequest
 from featurama_core.datasets.grid import GridSource
+from featurama_core.datasets.label_table import ROWS_ON_THE_LOOP
 from featurama_core.datasets.plan import Strategy
-from featurama_core.datasets.spine_sources import ROWS_ON_THE_LOOP, SpineSource, keyed_source
+from featurama_core.datasets.spine_sources import SpineSource, keyed_source
 from featurama_core.files.layout import PLAIN, FileLayout
 from featurama_core.frames.casts import checked_casts
 from featurama_core.frames.role_columns import RoleColumns, RolesGiven, role_columns
 from featurama_core.frames.spine import SpineColumns
-from featurama_core.frames.zones import TimeRules
+from featurama_core.frames.zones import Ambiguous, TimeRules
 from featurama_core.types.entity_keys import EntityKeys
 from featurama_core.types.errors import InvalidInput
 from featurama_core.types.references import FeatureSelection
@@ -44,7 +45,7 @@ class RowOptions(TypedDict, total=False):
 
     known_at: Time | Literal["label"] | None
     entity_column: str
-    entity_columns: Mapping[str, str] | None
+    entity_columns: Mapping[str, str | Sequence[str]] | None
     roles: RolesGiven | None
     time_column: str
     clock_column: str | None
@@ -52,11 +53,17 @@ class RowOptions(TypedDict, total=False):
     timezone: str | None
     time_unit: TimeUnit | None
     time_format: str | None
+    ambiguous: Ambiguous
+    rename: Mapping[str, str] | None
     casts: Mapping[str, str] | None
     types: Mapping[str, str] | None
     delimiter: str | None
     quote: str
     encoding: str
+    null_values: Sequence[str]
+    decimal: str
+    true_values: Sequence[str]
+    false_values: Sequence[str]
     entity_type: str | None
     start: Time | None
     end: Time | None
@@ -66,7 +73,7 @@ class RowOptions(TypedDict, total=False):
 @dataclass(frozen=True, slots=True, eq=False)
 class LabelRows:
     """Label rows, their columns of entity and time, and the layout of files. labels: None for an `EntityGrid`. kinds:
-    see `SpineColumns.with_keys`.
+    see `SpineColumns.with_keys`; of a grid, its type.
     """
 
     labels: Any
@@ -146,12 +153,13 @@ class DatasetRequest:
             return source, columns, False
         assert grid.entity_type is not None  # checked by `build_request`
         entity_ids = await asyncio.to_thread(pa.array, await entities(grid.entity_type), pa.string())
+        keys = rows.kinds[0].id_keys if rows.kinds else None
         if grid.start is None or grid.end is None:
-            return GridSource(entity_ids, now, now, 1), SpineColumns(), True
+            return await asyncio.to_thread(GridSource, entity_ids, now, now, 1, keys), SpineColumns(), True
         step = parse_duration(grid.every, "every")
         assert step is not None  # as above
         start, end = to_micros(grid.start, "start"), to_micros(grid.end, "end")
-        return GridSource(entity_ids, start, end, step), SpineColumns(), False
+        return await asyncio.to_thread(GridSource, entity_ids, start, end, step, keys), SpineColumns(), False
 
     def check_names(self, labels: Sequence[str], features: Sequence[str]) -> None:
         """Raise InvalidInput if two columns of the output would have one name. features: names of their columns."""
@@ -181,7 +189,7 @@ def build_request(
     *,
     known_at: Time | Literal["label"] | None = None,
     entity_column: str = "entity_id",
-    entity_columns: Mapping[str, str] | None = None,
+    entity_columns: Mapping[str, str | Sequence[str]] | None = None,
     roles: RolesGiven | None = None,
     time_column: str = "timestamp",
     clock_column: str | None = None,
@@ -189,31 +197,36 @@ def build_request(
     timezone: str | None = None,
     time_unit: TimeUnit | None = None,
     time_format: str | None = None,
+    ambiguous: Ambiguous = "refuse",
+    rename: Mapping[str, str] | None = None,
     casts: Mapping[str, str] | None = None,
     types: Mapping[str, str] | None = None,
     delimiter: str | None = None,
     quote: str = '"',
     encoding: str = "utf-8",
     null_values: Sequence[str] = (),
+    decimal: str = ".",
+    true_values: Sequence[str] = (),
+    false_values: Sequence[str] = (),
     entity_type: str | None = None,
     start: Time | None = None,
     end: Time | None = None,
     every: str | timedelta | None = None,
 ) -> DatasetRequest:
     """A request from the arguments of `FeatureStore.training_set`. Raises InvalidInput if they contradict."""
-    times = TimeRules(timezone, time_unit, time_format)
+    times = TimeRules(timezone, time_unit, time_format, ambiguous=ambiguous)
     in_roles = role_columns(roles, entity_columns)
     columns = SpineColumns.of(
         entity_column, time_column, timestamp, times, in_roles, checked_casts(casts), clock_column
     )
     selection = replace(selection, roles=tuple(each.role for each in columns.roles))
-    layout = FileLayout.of(types, delimiter, quote, encoding, null_values)
+    layout = FileLayout.of(types, delimiter, quote, encoding, null_values, decimal, true_values, false_values, rename)
     grid = EntityGrid(entity_type, start, end, every)
     if labels is not None:
         if grid.entity_type is not None or grid.times:
             raise InvalidInput("labels= and entity_type=, start=, end=, every= exclude each other", field="labels")
-    elif columns.roles or columns.casts or layout.types:
-        field = "roles" if columns.roles else "casts" if columns.casts else "types"
+    elif columns.roles or columns.casts or layout.types or layout.rename:
+        field = "roles" if columns.roles else "casts" if columns.casts else "types" if layout.types else "rename"
         raise InvalidInput(f"{field}= are of labels=; give these too", field=field)
     elif grid.entity_type is None:
         raise InvalidInput("give labels=, or entity_type= for all entities of a type", field="labels")

@@ -16,25 +16,19 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from featurama_core.datasets.label_table import label_table
 from featurama_core.files.layout import PLAIN, FileLayout
 from featurama_core.files.table_file import BATCH_ROWS, TableFile
 from featurama_core.files.table_files import TableFiles, files_of
-from featurama_core.frames.cells import frame_kind, index_columns
 from featurama_core.frames.keys import CodedTexts, no_text
-from featurama_core.frames.mapped_rows import columns_of, is_rows
 from featurama_core.frames.spine import SpineColumns, frame_ids, id_problems, judged
 from featurama_core.frames.values import CellError
-from featurama_core.frames.views import plain_table
 from featurama_core.frames.zones import TimeRules
 from featurama_core.types.errors import InvalidInput
 from featurama_core.types.roles import RowEntities
 from featurama_core.types.schema import EntityType
 from featurama_core.types.times import MAX_EVENT_TIME, MIN_EVENT_TIME, MIN_TIME
 from featurama_core.types.values import Int64Array
-
-ROWS_ON_THE_LOOP = 1_000
-"""Up to this number, converting and checking label rows takes less time than waking a thread."""
-
 
 CheckTimes = Callable[..., None]
 """Called with the times of some label rows, int64[n], and `first_row`, the number of the first of them."""
@@ -106,7 +100,7 @@ def keyed_source(
     elif hasattr(labels, "batches") and hasattr(labels, "fingerprint"):
         source = labels
     else:
-        source = TableSource(_table(labels), _dtypes(labels))
+        source = TableSource(*label_table(labels, columns, kinds, layout))
     columns = columns.with_keys(kinds, source.schema.names)
     columns.check(source.schema.names)
     layout.check_columns(source.schema.names)
@@ -116,11 +110,12 @@ def keyed_source(
 
 
 class TableSource:
-    """Rows of an Arrow table in memory. dtypes: pandas dtypes of its original columns."""
+    """Rows of an Arrow table in memory. dtypes, index: of the pandas frame that it was, its columns and its rows."""
 
-    def __init__(self, table: Any, dtypes: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, table: Any, dtypes: Mapping[str, Any] | None = None, index: Any = None) -> None:
         self._table = table
         self.dtypes = dict(dtypes or {})
+        self.index = index
 
     @property
     def schema(self) -> Any:
@@ -203,9 +198,9 @@ class FileSource:
         return pa.array(keys.event_time).cast(pa.timestamp("us", "UTC"))
 
 
-def dtypes_of(source: SpineSource) -> Mapping[str, Any]:
-    """The pandas dtypes of the columns of a pandas frame; empty for other label rows."""
-    return source.dtypes if isinstance(source, TableSource) else {}
+def pandas_of(source: SpineSource) -> tuple[Mapping[str, Any], Any]:
+    """The dtypes of the columns of a pandas frame, and its index; ({}, None) for other label rows."""
+    return (source.dtypes, source.index) if isinstance(source, TableSource) else ({}, None)
 
 
 def read_keys(batch: Any, columns: SpineColumns, first: int, where: str = "label row") -> Keys:
@@ -303,53 +298,6 @@ def _texts_or_none(ids: Any, name: str) -> Any:
 def _coded(ids: Any) -> CodedTexts:
     encoded = ids.dictionary_encode()
     return CodedTexts(encoded.dictionary.to_pylist(), encoded.indices.fill_null(-1).to_numpy().astype(np.int64))
-
-
-def _table(labels: Any) -> Any:
-    if isinstance(labels, pa.RecordBatchReader):
-        labels = labels.read_all()
-    elif type(labels).__name__ == "LazyFrame":
-        labels = labels.collect()
-    labels = columns_of(labels) if is_rows(labels) else labels
-    kind = frame_kind(labels)
-    if kind is None and (isinstance(labels, bytes) or not hasattr(labels, "__iter__")):
-        raise InvalidInput(
-            "labels must be a pandas, polars or Arrow frame, or a path of Parquet, CSV or Arrow files", field="labels"
-        )
-    _check_cells(labels if kind in ("pandas", "columns") else {})
-    try:
-        if kind == "pandas":
-            threads = 1 if len(labels) <= ROWS_ON_THE_LOOP else None
-            table = pa.Table.from_pandas(labels, preserve_index=False, nthreads=threads)
-        elif kind == "polars":
-            import polars as pl
-
-            # The newest level has views of strings, which fewer readers of files know.
-            table = labels.to_arrow(compat_level=pl.CompatLevel.oldest())
-        elif kind == "arrow":
-            table = labels if isinstance(labels, pa.Table) else pa.Table.from_batches([labels])
-        else:
-            # A list of ids. What is no text is missing, and named by its row where the ids are read.
-            ids = labels if kind else {"entity_id": [each if isinstance(each, str) else None for each in labels]}
-            table = pa.table(dict(ids))
-        table = plain_table(table)
-    except (pa.ArrowException, TypeError, ValueError, AttributeError, ArithmeticError) as error:
-        first = (str(error).splitlines() or [type(error).__name__])[0][:200]
-        raise InvalidInput(f"the label rows cannot be made an Arrow table: {first}", field="labels") from error
-    hidden = index_columns(table.schema)
-    return table.drop_columns(list(hidden)).replace_schema_metadata(None)
-
-
-def _check_cells(columns: Any) -> None:
-    """Pyarrow crashes for such numbers beside times of numpy. It reads them in no column."""
-    for name, column in columns.items():
-        is_of_objects = isinstance(column, (list, tuple)) or getattr(column, "dtype", None) == np.dtype(object)
-        if is_of_objects and any(isinstance(each, (np.longdouble, np.complexfloating, np.void)) for each in column):
-            raise InvalidInput(f"column {name} holds numpy's longdouble, complex or void; convert it", field="labels")
-
-
-def _dtypes(labels: Any) -> dict[str, Any]:
-    return dict(labels.dtypes.items()) if frame_kind(labels) == "pandas" else {}
 
 
 class _Hashed(io.RawIOBase):

@@ -47,7 +47,12 @@ class WrittenSet:
             request["time_column"],
             None if request["time"] is None else to_micros(request["time"]),
             # Sets of earlier versions took numbers as microseconds.
-            TimeRules(request["timezone"], request.get("time_unit", "us"), request.get("time_format")),
+            TimeRules(
+                request["timezone"],
+                request.get("time_unit", "us"),
+                request.get("time_format"),
+                ambiguous=request.get("ambiguous", "refuse"),
+            ),
             tuple(each for each in role_columns(request.get("roles")) if role in (NO_ROLE, each.role.name)),
             _single(request.get("entity_keys")),
             tuple(request.get("casts", {}).items()),

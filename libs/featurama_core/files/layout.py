@@ -8,6 +8,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal
 
+from featurama_core.frames.casts import text_pairs
+from featurama_core.frames.texts import TextRules
 from featurama_core.types.alike import did_you_mean
 from featurama_core.types.errors import InvalidInput
 from featurama_core.types.names import check_list_of_texts
@@ -58,9 +60,11 @@ class FileName:
 @dataclass(frozen=True, slots=True)
 class FileLayout:
     """delimiter: of a CSV, None for a comma, in .tsv a tab. quote: "" for none. encoding: UTF-8 may begin with a BOM.
-    null_values: texts of a CSV that mean null, beside the empty one.
+    null_values: texts of a CSV that mean null, beside the empty one. rename: (column, new name); what else is said of
+    columns uses the new names.
 
-    types: (column, type) of the columns of a CSV and of partition folders that are no text. InvalidInput for an
+    types: (column, type) of columns that are given another type, such as those of a CSV and of partition folders that
+    are no text. decimal, true_values, false_values: of texts that are given a type (`TextRules`). InvalidInput for an
     impossible layout.
     """
 
@@ -69,6 +73,10 @@ class FileLayout:
     encoding: str = "utf-8"
     types: tuple[tuple[str, str], ...] = ()
     null_values: tuple[str, ...] = ()
+    decimal: str = "."
+    true_values: tuple[str, ...] = ()
+    false_values: tuple[str, ...] = ()
+    rename: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         for field, text, shortest in (("delimiter", self.delimiter, 1), ("quote", self.quote, 0)):
@@ -87,6 +95,7 @@ class FileLayout:
                 f"encoding {str(self.encoding)[:40]!r} is not known; give one such as utf-8, latin-1 or cp1252",
                 field="encoding",
             )
+        self.texts  # noqa: B018 - impossible rules are refused before any read
         for column, text in self.types:
             try:
                 parse_value_type(text)
@@ -104,12 +113,27 @@ class FileLayout:
         quote: str = '"',
         encoding: str = "utf-8",
         null_values: Sequence[str] = (),
+        decimal: str = ".",
+        true_values: Sequence[str] = (),
+        false_values: Sequence[str] = (),
+        rename: Mapping[str, str] | None = None,
     ) -> FileLayout:
         """From the arguments of a public method. Raises InvalidInput."""
         if types is not None and not isinstance(types, Mapping):
             raise InvalidInput('types must map columns to types; write {"zip": "text"}', field="types")
         check_list_of_texts(null_values, "null_values")
-        return cls(delimiter, quote, encoding, tuple(sorted((types or {}).items())), tuple(null_values))
+        texts = TextRules.of(decimal, true_values, false_values)
+        return cls(
+            delimiter,
+            quote,
+            encoding,
+            tuple(sorted((types or {}).items())),
+            tuple(null_values),
+            texts.decimal,
+            texts.true_values,
+            texts.false_values,
+            text_pairs(rename, "rename", '{"Ziel µg": "target"}'),
+        )
 
     def check_columns(self, names: Sequence[str]) -> None:
         """Raise InvalidInput for a declared type of a column that is not among those of the label rows."""
@@ -128,6 +152,11 @@ class FileLayout:
         return {column: parse_value_type(text)[0] for column, text in self.types}
 
     @property
+    def texts(self) -> TextRules:
+        """How texts are given a type."""
+        return TextRules(self.decimal, self.true_values, self.false_values)
+
+    @property
     def is_utf8(self) -> bool:
         """Whether the text is UTF-8, which may begin with a BOM."""
         return codecs.lookup(self.encoding).name in ("utf-8", "utf-8-sig")
@@ -137,7 +166,8 @@ class FileLayout:
         default = FileLayout()
         named = {each.name: getattr(self, each.name) for each in fields(self)}
         found = {name: value for name, value in named.items() if value != getattr(default, name)}
-        return found | ({"types": dict(self.types)} if self.types else {})
+        pairs = {"types": self.types, "rename": self.rename}
+        return found | {name: dict(given) for name, given in pairs.items() if given}
 
 
 PLAIN = FileLayout()

@@ -15,8 +15,9 @@ import pyarrow.parquet
 
 from featurama_core.files.csv_text import CsvFile
 from featurama_core.files.layout import PLAIN, READABLE, FileLayout, FileName
-from featurama_core.files.typed import ARROW, typed_column
+from featurama_core.files.typed import ARROW, declared_column, no_value
 from featurama_core.frames.cells import index_columns
+from featurama_core.frames.renaming import renamed
 from featurama_core.frames.views import plain_table, without_views
 from featurama_core.types.errors import InvalidInput, Reason
 
@@ -47,11 +48,19 @@ class TableFile:
         self.name = name or path.name
         self.kind = kind
         self._layout = layout
-        self.folders = dict(folders or {})
+        self._new = dict(layout.rename)
+        self.folders = {self._new.get(folder, folder): value for folder, value in (folders or {}).items()}
         self._csv = CsvFile(path, self.name, kind, layout) if kind.kind == "csv" else None
         self.rows: int | None = None
         """Number of rows, None if it is not stored (CSV)."""
-        self._inside, self._hidden = self._described()
+        inside, hidden = self._described()
+        names = [field.name for field in inside] + list(hidden)
+        present = [pair for pair in layout.rename if pair[0] in names]
+        self._old = dict(zip(renamed(present, names), names, strict=True))
+        self._inside = [field.with_name(self._new.get(field.name, field.name)) for field in inside]
+        self._hidden = {self._new.get(name, name): field for name, field in hidden.items()}
+        self.original_names = [*names, *(folders or {})]
+        """The names of all columns before they are renamed."""
 
     @property
     def is_csv(self) -> bool:
@@ -62,10 +71,7 @@ class TableFile:
     def schema(self) -> Any:
         """The Arrow schema of `batches`: the columns of the file without the index of pandas, then of its folders."""
         types = self._layout.value_types
-        inside = [
-            field.with_type(ARROW[types[field.name]]) if self.is_csv and field.name in types else field
-            for field in self._inside
-        ]
+        inside = [field.with_type(ARROW[types[field.name]]) if field.name in types else field for field in self._inside]
         names = {field.name for field in inside}
         folders = [
             pa.field(name, ARROW[types[name]] if name in types else pa.string())
@@ -81,9 +87,8 @@ class TableFile:
 
     def with_columns(self, names: Sequence[str]) -> None:
         """Make columns of levels of the index, such as a key that a frame has in its index."""
-        chosen = [field for field in self._hidden.values() if field.name in names]
-        self._inside = [*chosen, *self._inside]
-        self._hidden = {name: field for name, field in self._hidden.items() if field not in chosen}
+        chosen = [name for name in self._hidden if name in names]
+        self._inside = [*(self._hidden.pop(name).with_name(name) for name in chosen), *self._inside]
         self.__dict__.pop("schema", None)
 
     def batches(
@@ -103,7 +108,7 @@ class TableFile:
                     digest.update(block)
                 file.seek(0)
             inside = [field.name for field in self._inside if field.name in {*names, *self.folders}]
-            for whole in self._read(file, inside):
+            for whole in map(self._renamed, self._read(file, [self._old[name] for name in inside])):
                 for start in range(0, whole.num_rows, BATCH_ROWS):
                     part = whole.slice(start, BATCH_ROWS)
                     yield self._shaped(part, names, first, as_text=as_text)
@@ -148,7 +153,7 @@ class TableFile:
     def _read(self, file: Any, names: list[str]) -> Iterator[Any]:
         if self._csv is not None:
             # One column is read in any case: it says how many rows there are.
-            yield from self._csv.batches(file, names or [self._inside[0].name])
+            yield from self._csv.batches(file, names or [self._old[self._inside[0].name]])
             return
         if self.kind.kind == "parquet":
             with pyarrow.parquet.ParquetFile(file) as parquet:
@@ -160,6 +165,11 @@ class TableFile:
                 yield from (_checked(stream.get_batch(at)) for at in range(stream.num_record_batches))
             else:
                 yield from map(_checked, stream)
+
+    def _renamed(self, batch: Any) -> Any:
+        if not self._new:
+            return batch
+        return batch.rename_columns([self._new.get(name, name) for name in batch.schema.names])
 
     def _shaped(self, batch: Any, names: Sequence[str], first: int, *, as_text: bool) -> Any:
         types = {} if as_text else self._layout.value_types
@@ -173,10 +183,10 @@ class TableFile:
                 array = batch.column(batch.schema.get_field_index(name))
                 if name in self.folders:
                     self._agree(array, name, first)
-            if name in types and (self.is_csv or name not in inside):
-                array, left = typed_column(array, types[name])
-                for row, text in left.items():
-                    raise self.refused(first + row, name, f"{text!r} is not {dict(self._layout.types)[name]}")
+            if name in types:
+                array, left = declared_column(array, types[name], self._layout.texts)
+                for row, value in left.items():
+                    raise self.refused(first + row, name, no_value(value, types[name], self._layout.texts))
             arrays.append(array)
             fields.append(pa.field(name, array.type))
         if not arrays:

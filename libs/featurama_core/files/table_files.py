@@ -17,6 +17,7 @@ import pyarrow as pa
 from featurama_core.files.layout import PLAIN, READABLE, FileLayout, FileName
 from featurama_core.files.promotion import common_type
 from featurama_core.files.table_file import TableFile
+from featurama_core.frames.renaming import check_renames
 from featurama_core.types.errors import InvalidInput, Reason
 
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
@@ -30,13 +31,17 @@ times as an Arrow array, None to keep them as they are.
 def files_of(path: Path, layout: FileLayout = PLAIN) -> list[TableFile]:
     """A file, or the readable files below a directory sorted by path. InvalidInput if there are none."""
     if not path.is_dir():
-        return [TableFile(path, layout)]
+        only = TableFile(path, layout)
+        check_renames(layout.rename, only.original_names)
+        return [only]
     found = sorted(each for each in path.rglob("*") if FileName.of(each) is not None and not _hidden(each, path))
     if not found:
         raise InvalidInput(f"{path.name} holds no file that ends in {', '.join(READABLE)}", field="labels")
-    return [
+    files = [
         TableFile(each, layout, name=each.relative_to(path).as_posix(), folders=_folders(each, path)) for each in found
     ]
+    check_renames(layout.rename, list(dict.fromkeys(name for file in files for name in file.original_names)))
+    return files
 
 
 class TableFiles:

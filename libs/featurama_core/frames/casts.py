@@ -1,12 +1,13 @@
 """Named casts of frame columns: what a caller declares, because no value is converted silently.
 
 bool: 0 and 1. int: texts and decimals of whole numbers. double: decimals of as many digits as a double has, and texts
-of numbers. text: whole numbers, as their decimal text. A cell that a cast does not fit stays as it is, so that its row
-is judged by its own value.
+of numbers. text: whole numbers, as their decimal text, also those that became doubles beside nulls: 1.0 and the text
+`1.0` are `1`. A cell that a cast does not fit stays as it is, so that its row is judged by its own value.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from featurama_core.frames.cells import Cells, objects
-from featurama_core.frames.texts import read_text
+from featurama_core.frames.texts import AS_WRITTEN, TextRules, read_text
 from featurama_core.types.errors import InvalidInput
 from featurama_core.types.values import EXACT_INT_LIMIT, ValueType
 
@@ -22,6 +23,7 @@ DECIMAL_DIGITS = 15
 """Decimals of so many digits keep all of them as doubles; of those with more, some do."""
 
 _INT64 = 2**63
+_WHOLE_DOUBLE = re.compile(r"(-?[1-9]\d{0,15}|0)\.0{1,20}", re.ASCII)
 
 Casts = tuple[tuple[str, str], ...]
 """(column, name in `CASTS`), in the order of the declaration."""
@@ -45,8 +47,8 @@ def text_pairs(given: Any, field: str, example: str) -> Casts:
     return tuple(given.items())
 
 
-def cast_cells(cells: Cells, name: str) -> tuple[Cells, int]:
-    """(the cells with a cast of `CASTS` applied, the number of cells that it changed)."""
+def cast_cells(cells: Cells, name: str, rules: TextRules = AS_WRITTEN) -> tuple[Cells, int]:
+    """(the cells with a cast of `CASTS` applied, the number of cells that it changed). rules: of texts."""
     if cells.unsupported or cells.values.ndim != 1:
         return cells, 0
     change = CASTS[name]
@@ -56,32 +58,32 @@ def cast_cells(cells: Cells, name: str) -> tuple[Cells, int]:
         if value is None or (cells.missing is not None and cells.missing[row]):
             values[row] = None
             continue
-        new = change(value)
+        new = change(value, rules)
         if new is not None:
             values[row], changed = new, changed + 1
     return (Cells(objects(values), cells.missing), changed) if changed else (cells, 0)
 
 
-def _bool(value: Any) -> bool | None:
+def _bool(value: Any, rules: TextRules) -> bool | None:
     if isinstance(value, str):
-        return _read(value, ValueType.BOOL)  # type: ignore[return-value]
+        return _read(value, ValueType.BOOL, rules)  # type: ignore[return-value]
     if isinstance(value, Decimal) and value.is_snan():
         return None
     is_number = isinstance(value, (int, float, Decimal, np.number)) and not isinstance(value, (bool, np.timedelta64))
     return bool(value) if is_number and value in (0, 1) else None
 
 
-def _int(value: Any) -> int | None:
+def _int(value: Any, rules: TextRules) -> int | None:
     if isinstance(value, str):
-        return _read(value, ValueType.INT)  # type: ignore[return-value]
+        return _read(value, ValueType.INT, rules)  # type: ignore[return-value]
     if isinstance(value, Decimal) and value.is_finite() and abs(value) < _INT64 and value == int(value):
         return int(value)
     return None
 
 
-def _double(value: Any) -> float | None:
+def _double(value: Any, rules: TextRules) -> float | None:
     if isinstance(value, str):
-        return _read(value, ValueType.DOUBLE)  # type: ignore[return-value]
+        return _read(value, ValueType.DOUBLE, rules)  # type: ignore[return-value]
     if not isinstance(value, Decimal) or value.is_snan():
         return None
     number = float(value)
@@ -89,7 +91,9 @@ def _double(value: Any) -> float | None:
     return number if value.is_nan() or Decimal(repr(number)) == value else None
 
 
-def _text(value: Any) -> str | None:
+def _text(value: Any, _: TextRules) -> str | None:
+    if isinstance(value, str):
+        return _whole_text(value)
     if isinstance(value, (int, np.integer)) and not isinstance(value, (bool, np.timedelta64)):
         return str(int(value))
     if isinstance(value, float) and value.is_integer() and abs(value) < EXACT_INT_LIMIT:
@@ -99,11 +103,17 @@ def _text(value: Any) -> str | None:
     return None
 
 
-def _read(text: str, value_type: ValueType) -> object:
+def _whole_text(text: str) -> str | None:
+    """`1` of `1.0`, the text that a CSV has where Parquet has the double 1.0; None for all other texts."""
+    found = _WHOLE_DOUBLE.fullmatch(text.strip(" \t"))
+    return found[1] if found is not None and abs(int(found[1])) < EXACT_INT_LIMIT else None
+
+
+def _read(text: str, value_type: ValueType, rules: TextRules) -> object:
     try:
-        return read_text(text, value_type)
+        return read_text(text, value_type, rules)
     except ValueError:
         return None
 
 
-CASTS: dict[str, Callable[[Any], object]] = {"bool": _bool, "int": _int, "double": _double, "text": _text}
+CASTS: dict[str, Callable[[Any, TextRules], object]] = {"bool": _bool, "int": _int, "double": _double, "text": _text}

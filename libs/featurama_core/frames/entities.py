@@ -197,6 +197,8 @@ def _problem(
 ) -> EntityProblem:
     what = "a 64-bit int" if value_type is ValueType.INT else "text"
     message = f"{name} {str(value)[:80]!r} is not {what}"
+    if isinstance(value, str):
+        message += "; the key is declared int: write it without zeros in front or a fraction, or declare it text"
     if reason is not Reason.TYPE_MISMATCH:
         return EntityProblem(name, reason, message)
     return EntityProblem(name, reason, f"{message}; declare casts={{{name!r}: {value_type.label!r}}}", "wrong")

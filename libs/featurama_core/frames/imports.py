@@ -15,6 +15,7 @@ from featurama_core.frames.mapping import UNMAPPED, Mapping
 from featurama_core.frames.writes import feature_columns
 from featurama_core.types.imports import ImportScope
 from featurama_core.types.values import Int64Array
+from featurama_core.types.writes import Verdict
 
 _MIX = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB), np.uint64(29), np.uint64(32))
 
@@ -23,13 +24,14 @@ _MIX = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB), np.uint64(
 class FramePart:
     """scope: of the rows of an import that can be sent, else None. rows: int64[k], the rows that can be sent. keys:
     uint64[k], hashes of what is unique: entity, event time, in an import the ingest time, in a long frame the feature.
-    problems: of the rows that cannot be sent.
+    event_time: int64[k] microseconds. refused: the rows that cannot be sent.
     """
 
     scope: ImportScope | None
     rows: Int64Array
     keys: NDArray[np.uint64]
-    problems: tuple[str, ...] = ()
+    event_time: Int64Array
+    refused: tuple[Verdict, ...] = ()
 
 
 def frame_part(frame: object, mapping: Mapping = UNMAPPED, known: Collection[str] | None = None) -> FramePart:
@@ -51,7 +53,7 @@ def frame_part(frame: object, mapping: Mapping = UNMAPPED, known: Collection[str
     codes += [each[rows].view(np.uint64) for each in (keys.event_time, keys.ingested_at) if each is not None]
     for column in codes:
         mixed = _mixed(mixed ^ _mixed(column + _MIX[0]))
-    return FramePart(keys.scope(rows, features), rows, mixed, tuple(each.message for each in keys.verdicts()))
+    return FramePart(keys.scope(rows, features), rows, mixed, keys.event_time[rows], tuple(keys.verdicts()))
 
 
 def _hashes(texts: list[str]) -> NDArray[np.uint64]:

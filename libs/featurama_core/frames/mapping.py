@@ -14,8 +14,10 @@ from featurama_core.frames.cells import Cells, Frame, objects, read_cells
 from featurama_core.frames.clocks import checked_clock, with_clock
 from featurama_core.frames.entities import EntityColumns, coded_entities
 from featurama_core.frames.keys import CodedEntities, coded_texts
+from featurama_core.frames.renaming import renamed
+from featurama_core.frames.texts import AS_WRITTEN, TextRules
 from featurama_core.frames.values import TypedCells, typed
-from featurama_core.frames.zones import AS_IT_IS, TimeRules
+from featurama_core.frames.zones import AS_IT_IS, Ambiguous, TimeRules
 from featurama_core.types.entity_keys import EntityKeys
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.names import check_list_of_texts, entity_id_problem
@@ -39,7 +41,7 @@ class Mapping:
     names).
 
     keys: the codec of the entity type whose key columns stand in the frame instead of ids. referenced: the codec of
-    each of `references`. A store sets both: `with_keys`.
+    each of `references`. A store sets both: `with_keys`. texts: how texts are cast.
     """
 
     entity: str = "entity_id"
@@ -56,6 +58,7 @@ class Mapping:
     keys: EntityKeys | None = None
     referenced: tuple[EntityKeys, ...] = ()
     clock: str = ""
+    texts: TextRules = AS_WRITTEN
 
     @classmethod
     def of(
@@ -69,12 +72,16 @@ class Mapping:
         timezone: str | None = None,
         time_unit: TimeUnit | None = None,
         time_format: str | None = None,
+        ambiguous: Ambiguous = "refuse",
         ingested_at_unit: TimeUnit | None = None,
         rename: abc.Mapping[str, str] | None = None,
         only: Sequence[str] | None = None,
         ignore_extra: bool = False,
         casts: abc.Mapping[str, str] | None = None,
         references: abc.Mapping[str, str | Sequence[str]] | None = None,
+        decimal: str = ".",
+        true_values: Sequence[str] = (),
+        false_values: Sequence[str] = (),
     ) -> Mapping:
         """From the arguments of `FeatureStore.write_features`. Raises InvalidInput."""
         if only is not None:
@@ -86,29 +93,20 @@ class Mapping:
             time_column,
             entity_id,
             None if timestamp is None else to_micros(timestamp, "timestamp"),
-            TimeRules(timezone, time_unit, time_format),
-            TimeRules(timezone, ingested_at_unit, time_format, "ingested_at_unit"),
+            TimeRules(timezone, time_unit, time_format, ambiguous=ambiguous),
+            TimeRules(timezone, ingested_at_unit, time_format, "ingested_at_unit", ambiguous),
             text_pairs(rename, "rename", '{"Release Year": "release_year"}'),
             None if only is None else tuple(only),
             ignore_extra,
             checked_casts(casts),
             _references(references),
             clock=checked_clock(clock_column, timestamp),
+            texts=TextRules.of(decimal, true_values, false_values),
         )
 
     def renamed(self, names: Sequence[str]) -> list[str]:
         """The new names of columns, in their order. InvalidInput for an unknown column or two of one name."""
-        new = dict(self.rename)
-        for name in new:
-            if name not in names:
-                raise InvalidInput(
-                    f"there is no column {name!r} to rename; there are {', '.join(names[:20])}", field="rename"
-                )
-        found = [new.get(name, name) for name in names]
-        for name in found:
-            if found.count(name) > 1:
-                raise InvalidInput(f"column {name!r} appears twice; keep or rename one", field=name)
-        return found
+        return renamed(self.rename, names)
 
     def names_no_id(self, names: Collection[str]) -> bool:
         """Whether a frame with these columns, after renaming, has no entity ids."""
@@ -171,7 +169,7 @@ class Mapping:
         for name, cast in self.casts:
             if name not in columns:
                 raise InvalidInput(f"there is no column {name!r} to cast; there are {_listed(columns)}", field="casts")
-            columns[name], counts[f"{name} to {cast}"] = cast_cells(read_cells(columns[name]), cast)
+            columns[name], counts[f"{name} to {cast}"] = cast_cells(read_cells(columns[name]), cast, self.texts)
         built = self._built(columns)
         keys = self._taken(columns, positions, frame.rows)
         for name in (name for _, named in self.references for name in named):

@@ -10,10 +10,18 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from featurama_core.frames.texts import declaration_for, read_text
 from featurama_core.types.errors import DeadlineExceeded, FeaturamaError, InvalidInput, OutcomeUnknown, Reason
 from featurama_core.types.imports import ImportScope
-from featurama_core.types.values import Int64Array
+from featurama_core.types.values import Int64Array, ValueType
 from featurama_core.types.writes import Outcome, Verdict, WriteReport, WriteRequest, WriteUnit
+
+_WANTED = {
+    "is not a double": ValueType.DOUBLE,
+    "is not an int": ValueType.INT,
+    "is not a bool, true or false": ValueType.BOOL,
+}
+"""What a verdict on a value of another type says at its end."""
 
 Progress = Callable[[int, int], None]
 """Called with (rows settled, rows of the frame) after every answer."""
@@ -105,8 +113,13 @@ class FrameReport:
                 rows = prepared.rows[verdict.column, verdict.row : verdict.row + 1]
             else:
                 rows = prepared.rows[:, verdict.row]
+            shown = replace(
+                verdict,
+                message=verdict.message + _cast_for(prepared.request, verdict, self._write.casts),
+                column=column,
+            )
             for row in rows[rows >= 0].tolist():
-                self._judge(row, replace(verdict, row=row, column=column))
+                self._judge(row, replace(shown, row=row))
 
     def add_failure(self, prepared: PreparedWrite, outcome: Outcome, reason: Reason, message: str) -> None:
         """A request that failed as a whole: all its units have the given outcome."""
@@ -216,3 +229,24 @@ def _in_doubt(report: WriteReport) -> WriteReport:
         for each in report.verdicts
     ]
     return replace(report, verdicts=verdicts)
+
+
+def _cast_for(request: WriteRequest, verdict: Verdict, casts: Mapping[str, int]) -> str:
+    """What may be declared so that a refused text is a value of its feature, "" for none that is known. casts: those
+    that are declared.
+    """
+    wanted = next((each for said, each in _WANTED.items() if verdict.message.endswith(said)), None)
+    columns = request.columns if verdict.column < 0 else request.columns[verdict.column : verdict.column + 1]
+    texts = [each for each in columns if each.name == verdict.field and each.value_type is ValueType.TEXT]
+    if wanted is None or not texts:
+        return ""
+    text, more = texts[0].values[verdict.row], ""
+    try:
+        read_text(text, wanted)
+    except ValueError:
+        more = declaration_for(text, wanted)
+        if not more:
+            return ""
+    is_cast = f"{verdict.field} to {wanted.label}" in casts
+    fixes = [*([] if is_cast else [f"casts={{{verdict.field!r}: {wanted.label!r}}}"]), *([more] if more else [])]
+    return f"; declare {' and '.join(fixes)}" if fixes else ""

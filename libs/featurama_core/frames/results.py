@@ -6,7 +6,7 @@ PRESENT is null; its status is the reason. `naming` says how columns are named.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -26,9 +26,7 @@ from featurama_core.frames.tables import (
     status_field,
     value_field,
 )
-from featurama_core.types.alike import did_you_mean
 from featurama_core.types.column import Column
-from featurama_core.types.errors import InvalidInput
 from featurama_core.types.times import to_rfc3339
 from featurama_core.types.values import Int64Array
 
@@ -49,12 +47,13 @@ class Result:
     __slots__ = ()
 
     def to_pandas(self, *, statuses: bool = False, event_times: bool = False) -> pd.DataFrame:
-        """A pandas DataFrame.
+        """A pandas DataFrame. Label rows of a pandas frame keep the index of that frame; other rows have a plain one.
 
         Returns:
             float64, Int64, boolean, string, arrays of float32; datetime64[us, UTC].
         """
-        frame: pd.DataFrame = pandas_frame(self._fields(statuses=statuses, event_times=event_times))
+        fields = self._fields(statuses=statuses, event_times=event_times)
+        frame: pd.DataFrame = pandas_frame(fields, index=self._index())
         return frame
 
     def to_polars(self, *, statuses: bool = False, event_times: bool = False) -> pl.DataFrame:
@@ -105,6 +104,10 @@ class Result:
     def _fields(self, *, statuses: bool, event_times: bool) -> list[Field]:
         raise NotImplementedError
 
+    def _index(self) -> Any:
+        """The pandas index of the rows, None for a plain one."""
+        return None
+
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class OnlineFeatures(Result):
@@ -130,18 +133,6 @@ class OnlineFeatures(Result):
     def __repr__(self) -> str:
         return _summary("OnlineFeatures", len(self), self.columns, self.as_of_time, self.unnamed)
 
-    def check_labels(self, given: Iterable[str]) -> None:
-        """Raise InvalidInput for a column of a request that is not in `labels`: it named no entity and was ignored.
-
-        Args:
-            given: The names of the columns that were given as entities.
-        """
-        for name in given:
-            if name not in self.labels:
-                fix = did_you_mean(name, self.labels, f"the columns are {', '.join(self.labels)}")
-                problem = f"entities has the column {name!r:.80}, which is that of no role and no key; {fix}"
-                raise InvalidInput(problem, field="entities")
-
     def _fields(self, *, statuses: bool, event_times: bool) -> list[Field]:
         labels = [label_field(name, values) for name, values in self.labels.items()]
         labels = labels or [Field("entity_id", "text", objects(self.entity_ids))]
@@ -158,18 +149,23 @@ class HistoricalFeatures(Result):
         columns: One column of n values per feature.
         as_of_time: Microseconds since 1970 UTC, the time of the read.
         unnamed: Number of rows whose keys, in a role, are null or no keys: their features are NOT_FOUND.
+        index: The index of a pandas frame of label rows, None for other rows.
     """
 
     labels: Mapping[str, Any]
     columns: Sequence[Column]
     as_of_time: int
     unnamed: int = 0
+    index: Any = None
 
     def __len__(self) -> int:
         return next((len(column) for column in (*self.labels.values(), *self.columns)), 0)
 
     def __repr__(self) -> str:
         return _summary("HistoricalFeatures", len(self), self.columns, self.as_of_time, self.unnamed)
+
+    def _index(self) -> Any:
+        return self.index
 
     def _fields(self, *, statuses: bool, event_times: bool) -> list[Field]:
         labels = [label_field(name, values) for name, values in self.labels.items()]

@@ -45,9 +45,14 @@ class RoleColumns:
         found = replace(self, keys=keys)
         wanted = ("the ids",) if found.entity.keys is None else found.entity.keys.names
         if len(found.entity.columns) != len(wanted):
+            needs = (
+                f"needs one for each of {', '.join(wanted)}"
+                if keys is not None
+                else "has no keys; name one, of its ids"
+            )
             raise InvalidInput(
-                f"the role {self.role.name!r} has the columns {', '.join(self.given)}; a {self.role.entity_type} needs"
-                f" one for each of {', '.join(wanted)}",
+                f"the role {self.role.name!r} has the columns {', '.join(self.given)};"
+                f" a {self.role.entity_type} {needs}",
                 field="roles",
             )
         return found
@@ -56,19 +61,21 @@ class RoleColumns:
 def role_columns(roles: Any, entity_columns: Any = None) -> tuple[RoleColumns, ...]:
     """The roles of a request from its arguments, in their order. Raises InvalidInput.
 
-    roles: see `RolesGiven`. entity_columns: {entity type: column}, short for roles that are named like their types.
+    roles: see `RolesGiven`. entity_columns: {entity type: column or columns}, short for roles that are named like their
+    types.
     """
     if entity_columns is not None:
         if roles is not None:
             raise InvalidInput("roles and entity_columns exclude each other; use roles", field="entity_columns")
-        if not isinstance(entity_columns, Mapping) or not all(
-            isinstance(each, str) and each for pair in entity_columns.items() for each in pair
-        ):
+        pairs = entity_columns.items() if isinstance(entity_columns, Mapping) else [(None, None)]
+        try:
+            found = [_given(each, {"type": each, "columns": columns}) for each, columns in pairs]
+        except InvalidInput as error:
             raise InvalidInput(
-                'entity_columns must map entity types to columns; write {"driver": "driver_id"}',
+                'entity_columns must map entity types to columns; write {"driver": "driver_id"}, or'
+                ' {"shop": ["chain", "number"]} for several keys',
                 field="entity_columns",
-            )
-        found = [RoleColumns(Role(each, each), (column,)) for each, column in entity_columns.items()]
+            ) from error
     elif isinstance(roles, Mapping):
         found = [_given(name, declared) for name, declared in roles.items()]
     elif roles is None:

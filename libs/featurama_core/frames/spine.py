@@ -22,6 +22,7 @@ from featurama_core.frames.role_columns import RoleColumns
 from featurama_core.frames.times import event_times
 from featurama_core.frames.values import CellError, is_empty
 from featurama_core.frames.zones import AS_IT_IS, TimeRules
+from featurama_core.types.alike import did_you_mean
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.names import check_list
 from featurama_core.types.roles import NO_ROLE, Ids, RowEntities
@@ -90,7 +91,9 @@ class SpineColumns:
                 there = ", ".join(each if each.isprintable() else repr(each) for each in names[:10])
                 has = "have no" if has_ids else "have neither entity_id nor a"
                 raise InvalidInput(
-                    f"the rows {has} column {name}, a key of {keys.entity_type}; they have {there}", field=name
+                    f"the rows {has} column {name}, a key of {keys.entity_type}; they have {there}; a key column of"
+                    " another name is renamed to it",
+                    field=name,
                 )
         return replace(self, single=EntityColumns(keys.names, keys, self.entity if has_ids else ""))
 
@@ -218,6 +221,8 @@ class Spine:
     kind: FrameKind = "columns"
     at_now: bool = False
     """Whether the rows have no times and stand for the time of the read."""
+    index: Any = None
+    """The index of a pandas frame."""
 
     def __len__(self) -> int:
         return len(self.event_time)
@@ -229,48 +234,67 @@ class Spine:
 
 
 def label_rows(
-    labels: object,
-    timestamp: Time | None = None,
-    *,
-    now: int | None = None,
-    times: TimeRules = AS_IT_IS,
-    roles: tuple[RoleColumns, ...] = (),
-    kinds: Sequence[EntityType] = (),
-    casts: Casts = (),
+    labels: object, columns: SpineColumns, kinds: Sequence[EntityType] = (), *, now: int | None = None
 ) -> Spine:
-    """Label rows from a list of entity ids and one `timestamp` (default `now`, microseconds), or from a frame with the
-    columns entity_id and timestamp and any others, which are copied to the output. With roles, a frame with the columns
-    of each.
+    """Label rows from a list of entity ids and one moment (default `now`, microseconds), or from a frame with `columns`
+    and any others, which are copied to the output.
 
-    `timestamp` applies to all rows of a frame without a timestamp column. kinds: see `SpineColumns.with_keys`. Raises
-    InvalidInput: see `judged`.
+    kinds: see `SpineColumns.with_keys`. Raises InvalidInput: see `judged`.
     """
-    columns = SpineColumns.of(timestamp=timestamp, times=times, roles=roles, casts=casts)
+    if columns.moment is not None:
+        columns = replace(columns, time="timestamp")
     if frame_kind(labels) is None and type(labels).__name__ != "LazyFrame":
         return _of_ids(labels, columns, now)
     frame = open_frame(labels)
-    columns = columns.with_keys(kinds, list(frame.columns))
+    columns = columns.with_keys(kinds, [*frame.columns, *frame.index])
+    # A named level of an index is a column where a key or the time is missing.
+    levels = {name: frame.index[name] for name in columns.keys if name not in frame.columns and name in frame.index}
+    frame = replace(frame, columns=levels | frame.columns)
     of_role, problems = _entities_of(frame, columns)
     moments = columns.time_cells(frame.columns.__getitem__) if columns.moment is None else None
     event_time = judged(problems, moments, columns, frame.rows)
     carried = dict(frame.columns) if columns.moment is None else _with_times(frame, columns, event_time)
-    return Spine(RowEntities(of_role), event_time, carried, frame.kind)
+    index = getattr(labels, "index", None) if frame.kind == "pandas" else None
+    return Spine(RowEntities(of_role), event_time, carried, frame.kind, index=index)
 
 
 def row_entities(
-    given: Any, roles: tuple[RoleColumns, ...], kinds: Sequence[EntityType] = (), casts: Casts = ()
+    given: Any,
+    roles: tuple[RoleColumns, ...],
+    kinds: Sequence[EntityType] = (),
+    casts: Casts = (),
+    *,
+    alone: bool = False,
 ) -> tuple[RowEntities, dict[str, Any]]:
-    """The entities of the rows of a frame without times, and all its columns. InvalidInput names the first bad row.
+    """The entities of the rows of a frame without times, and the columns that name them. InvalidInput names the first
+    bad row.
 
-    kinds: see `SpineColumns.with_keys`.
+    kinds: see `SpineColumns.with_keys`. alone: whether a column that names no entity is refused.
     """
     frame = open_frame(given)
     columns = SpineColumns(moment=0, roles=roles, casts=casts).with_keys(kinds, list(frame.columns))
+    if alone:
+        _check_no_others(frame, columns)
     of_role, problems = _entities_of(frame, columns)
     judged(problems, None, columns, frame.rows, where="row")
     if not frame.rows:
         raise InvalidInput("the rows are empty; give at least one", reason=Reason.EMPTY_REQUEST, field="entity_ids")
     return RowEntities(of_role), {name: column for name, column in frame.columns.items() if name in columns.keys}
+
+
+def _check_no_others(frame: Frame, columns: SpineColumns) -> None:
+    """Raise InvalidInput for a column that names no entity of the rows, unless one that does is missing."""
+    if not set(columns.keys) <= set(frame.columns):
+        return
+    at_now = "this read is at now; get_historical_features and training_set take the times of rows"
+    for name in frame.columns:
+        if name not in columns.keys and not (columns.roles and name == "entity_id"):
+            otherwise = at_now if name == "timestamp" else f"the columns are {', '.join(columns.keys)}"
+            if columns.single is not None and columns.single.keys is not None:
+                columns.single.keys.check_only([name], otherwise)
+            fix = did_you_mean(name, columns.keys, otherwise)
+            problem = f"the rows have the column {name!r:.80}, which is that of no role and no key; {fix}"
+            raise InvalidInput(problem, field=name)
 
 
 def _entities_of(frame: Frame, columns: SpineColumns) -> tuple[dict[str, Ids], dict[int, CellError]]:

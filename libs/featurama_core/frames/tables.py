@@ -87,10 +87,11 @@ def library(name: str) -> Any:
         raise FailedPrecondition(f"{name} is not installed; pip install {name}", library=name) from error
 
 
-def pandas_frame(fields: Sequence[Field], dtypes: Mapping[str, Any] | None = None) -> Any:
-    """See `Result.to_pandas`. The index is plain.
+def pandas_frame(fields: Sequence[Field], dtypes: Mapping[str, Any] | None = None, index: Any = None) -> Any:
+    """See `Result.to_pandas`.
 
-    dtypes: name -> dtype of columns that were a pandas frame's before they became Arrow columns.
+    dtypes: name -> dtype of columns that were a pandas frame's before they became Arrow columns. index: of the frame;
+    None for a plain one.
     """
     pd, wanted = library("pandas"), dtypes or {}
 
@@ -102,7 +103,8 @@ def pandas_frame(fields: Sequence[Field], dtypes: Mapping[str, Any] | None = Non
         return field.name, (pd.Series(_listed(field.values), dtype=object) if as_python else made).astype(dtype)
 
     made = dict(_made(fields, "pandas", series))
-    return pd.DataFrame(made, copy=True)
+    frame = pd.DataFrame(made, copy=True)
+    return frame if index is None else frame.set_axis(index, axis=0)
 
 
 def polars_frame(fields: Sequence[Field]) -> Any:

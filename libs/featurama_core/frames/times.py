@@ -2,7 +2,7 @@
 datetimes one by one.
 
 Naive times, dates and numbers are refused unless `TimeRules` say what they mean, in every kind of frame. Finer times
-are floored. A time that a declared zone skips or repeats is a problem of its row.
+are floored. A time that a declared zone skips or repeats is a problem of its row, unless the rules choose an instant.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def event_times(cells: Cells, field: str, rules: TimeRules) -> tuple[Int64Array,
                     return micros, dict.fromkeys(range(len(values)), _missing(field))
                 raise _naive(field)
             dates = np.datetime_data(values.dtype)[0] in _DATES
-            micros = _to_utc(micros, ~missing, rules.timezone, field, problems, dates=dates)
+            micros = _to_utc(micros, ~missing, rules, field, problems, dates=dates)
     elif kind in ("i", "u", "f") and values.ndim == 1:
         if rules.scale is None:
             there = values if missing is None else values[~missing]
@@ -197,7 +197,10 @@ class _Reading:
                 f"{self._field} {str(value)[:40]!r} has no time zone; declare it once with timezone=",
                 reason=Reason.NAIVE_TIME,
             )
-        placed = localized(value, self._zone) if isinstance(value, datetime) else first_instant(value, self._zone)
+        if isinstance(value, datetime):
+            placed = localized(value, self._zone, self._rules.ambiguous)
+        else:
+            placed = first_instant(value, self._zone)
         if placed is None:
             raise InvalidInput(f"{self._field} {_not_once(value, self._zone.key)}", reason=Reason.INVALID_TIME)
         return placed
@@ -217,8 +220,9 @@ class _Reading:
 
 
 def _to_utc(
-    local: Int64Array, chosen: BoolArray, timezone: str, field: str, problems: dict[int, CellError], *, dates: bool
+    local: Int64Array, chosen: BoolArray, rules: TimeRules, field: str, problems: dict[int, CellError], *, dates: bool
 ) -> Int64Array:
+    timezone = str(rules.timezone)
     if timezone in ("UTC", "Etc/UTC"):
         return local
     zone = zone_of(timezone)
@@ -230,19 +234,24 @@ def _to_utc(
     unclear = np.zeros(len(moments), dtype=np.bool_)
     for at, moment in enumerate(moments.tolist()):
         wall = _EPOCH + timedelta(microseconds=moment)
-        placed = first_instant(wall.date(), zone) if dates else localized(wall, zone)
+        placed = first_instant(wall.date(), zone) if dates else localized(wall, zone, rules.ambiguous)
         unclear[at] = placed is None
         offsets[at] = 0 if placed is None else moment - to_micros(placed)
     utc = local.copy()
     utc[chosen] -= offsets[where]
     for row in np.flatnonzero(chosen)[unclear[where]].tolist():
         wall = _EPOCH + timedelta(microseconds=int(local[row]))
-        problems[row] = Reason.INVALID_TIME, f"{field} {_not_once(wall, timezone)}"
+        problems[row] = Reason.INVALID_TIME, f"{field} {_not_once(wall.date() if dates else wall, timezone)}"
     return utc
 
 
 def _not_once(wall: object, timezone: str) -> str:
-    return f"{wall} is a time that {timezone} skips or has twice (a change of its clocks); give it in UTC"
+    if not isinstance(wall, datetime):
+        return f"{wall} is a day that {timezone} skips; give a time in UTC"
+    return (
+        f"{wall} is a time that {timezone} skips or has twice (a change of its clocks); declare ambiguous='earlier' or"
+        " 'later', or give it in UTC"
+    )
 
 
 def _no_unit(field: str, number: object, rules: TimeRules) -> InvalidInput:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from typing import Literal, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from featurama_core.types.errors import InvalidInput, Reason
@@ -13,19 +14,26 @@ from featurama_core.types.times import SECOND, TimeUnit
 _UNITS = {"s": (SECOND, 1), "ms": (1_000, 1), "us": (1, 1), "ns": (1, 1_000)}
 """Unit -> (microseconds per unit, units per microsecond), one of which is 1."""
 
+Ambiguous = Literal["refuse", "earlier", "later"]
+"""What a time means that a change of the clocks repeats or skips: nothing, or the earlier or later of the two instants
+that the offsets before and after the change give.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class TimeRules:
     """timezone: of times and dates that have none, such as "Europe/Berlin". unit: of numbers since 1970 UTC. form: of
-    texts, ISO 8601 for None (`types.time_texts`). declared_by: name of the argument that gives the unit.
+    texts, ISO 8601 for None (`types.time_texts`). declared_by: name of the argument that gives the unit. ambiguous: of
+    times in the zone.
 
-    A date means its first instant in the zone. InvalidInput for an unknown zone, unit or form.
+    A date means its first instant in the zone. InvalidInput for an unknown zone, unit, form or word for `ambiguous`.
     """
 
     timezone: str | None = None
     unit: TimeUnit | None = None
     form: str | None = None
     declared_by: str = "time_unit"
+    ambiguous: Ambiguous = "refuse"
 
     def __post_init__(self) -> None:
         if self.timezone is not None:
@@ -35,6 +43,9 @@ class TimeRules:
             raise InvalidInput(
                 f"{self.declared_by} {shown!r} is not one of {', '.join(_UNITS)}", field=self.declared_by
             )
+        if self.ambiguous not in get_args(Ambiguous):
+            words = ", ".join(get_args(Ambiguous))
+            raise InvalidInput(f"ambiguous {str(self.ambiguous)[:40]!r} is not one of {words}", field="ambiguous")
         self.reader  # noqa: B018 - an unknown form is refused before any read
 
     @property
@@ -70,10 +81,15 @@ def zone_of(timezone: str) -> ZoneInfo:
         ) from error
 
 
-def localized(wall: datetime, zone: ZoneInfo) -> datetime | None:
-    """A wall-clock time of a zone; None if the zone skips it or has it twice."""
-    first, second = wall.replace(tzinfo=zone, fold=0), wall.replace(tzinfo=zone, fold=1)
-    return first if first.utcoffset() == second.utcoffset() else None
+def localized(wall: datetime, zone: ZoneInfo, ambiguous: Ambiguous = "refuse") -> datetime | None:
+    """A wall-clock time of a zone; None for a refused one, which the zone skips or has twice."""
+    both = [wall.replace(tzinfo=zone, fold=fold) for fold in (0, 1)]
+    if both[0].utcoffset() == both[1].utcoffset():
+        return both[0]
+    if ambiguous == "refuse":
+        return None
+    # In UTC: the order of times of one zone ignores their offsets.
+    return (min if ambiguous == "earlier" else max)(each.astimezone(UTC) for each in both)
 
 
 def first_instant(day: date, zone: ZoneInfo) -> datetime | None:

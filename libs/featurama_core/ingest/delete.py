@@ -32,7 +32,9 @@ async def delete(
     cells, layouts = await namespace.read_cells([entity_id])
     if cells.failed.any():
         raise StoreUnavailable("the store did not answer for this entity; try again")
-    through = _through(namespace, cells, layouts, feature_names, deleted_through)
+    times, found = _stored(cells, layouts, feature_names)
+    through = _through(namespace, times, deleted_through)
+    found = found or (not feature_names and bool(await namespace.storage.get_entities([entity_id])))
     tombstones = [Tombstone(entity_id, name, through) for name in feature_names or ("",)]
     for tombstone in tombstones:
         await namespace.storage.put_tombstone(tombstone)
@@ -44,32 +46,33 @@ async def delete(
         for tombstone in tombstones:
             await _clean(namespace, tombstone, snapshot.all_groups())
     except (StoreUnavailable, OutcomeUnknown):
-        return Deletion(through, cleaned=False)
-    return Deletion(through, cleaned=True)
+        return Deletion(through, cleaned=False, found=found)
+    return Deletion(through, cleaned=True, found=found)
 
 
-def _through(
-    namespace: Namespace,
-    cells: Cells,
-    layouts: Mapping[int, Layout],
-    feature_names: Sequence[str],
-    deleted_through: int | None,
-) -> int:
-    """The bound of a deletion: the newer of the wall clock and the newest event time stored for the deleted features. A
-    caller may give an earlier one.
-    """
-    newest = namespace.now()
+def _stored(cells: Cells, layouts: Mapping[int, Layout], feature_names: Sequence[str]) -> tuple[list[int], bool]:
+    """The event times of the newest cells with the deleted features, and whether one has a value of them."""
+    times, found = [], False
     for layout_id, cell in zip(cells.layout_ids, cells.cells, strict=True):
         layout = layouts.get(layout_id)
         if layout is None:
             continue
         decoded = unpack(layout, [cell])
-        held = not feature_names or any(
-            field.name in feature_names and status[0] != Status.NOT_FOUND
+        held = any(
+            (not feature_names or field.name in feature_names) and status[0] != Status.NOT_FOUND
             for field, status in zip(layout.fields, decoded.status, strict=True)
         )
-        if held and decoded.readable[0]:
-            newest = max(newest, int(decoded.event_time[0]))
+        if (held or not feature_names) and decoded.readable[0]:
+            times.append(int(decoded.event_time[0]))
+            found = found or held
+    return times, found
+
+
+def _through(namespace: Namespace, times: Sequence[int], deleted_through: int | None) -> int:
+    """The bound of a deletion: the newer of the wall clock and the newest event time stored for the deleted features. A
+    caller may give an earlier one.
+    """
+    newest = max((namespace.now(), *times))
     if deleted_through is None:
         return newest
     if deleted_through > newest:

@@ -64,7 +64,15 @@ def to_known_at(value: Time | None) -> KnownAt:
     """A `known_at` argument: a time -> microseconds; "label" and None are returned unchanged."""
     if value is None:
         return None
-    return "label" if value == "label" else to_micros(value, "known_at")
+    if value == "label":
+        return "label"
+    try:
+        return to_micros(value, "known_at")
+    except InvalidInput as error:
+        if error.reason is not Reason.INVALID_TIME:
+            raise
+        forms = 'give a time with its zone, or "label" for the time of each row'
+        raise invalid_time(f"{error.message}; {forms}", "known_at") from error
 
 
 def to_micros(value: Time, field: str = "time") -> int:

@@ -14,6 +14,7 @@ import numpy as np
 
 from featurama_core.types.column import Column
 from featurama_core.types.errors import InvalidInput, Reason
+from featurama_core.types.problems import Problem, Problems
 from featurama_core.types.schema import FeatureDefinition, FeatureGroup
 from featurama_core.types.values import Int64Array, UInt8Array
 
@@ -22,7 +23,6 @@ MAX_COLUMNS_PER_WRITE = 10_000
 MAX_VALUES_PER_WRITE = 4_000_000
 """Rows times columns: the doubles that a message holds."""
 _SHOWN_PROBLEMS = 10
-_FIRST_ROWS = 5
 
 
 class WriteMode(IntEnum):
@@ -93,25 +93,6 @@ class Verdict:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """Rows that were not accepted for one reason: how many, the message, and the first of them. See
-    `WriteReport.problems`.
-    """
-
-    units: int
-    message: str
-    first_rows: tuple[int, ...]
-
-    @property
-    def shown_rows(self) -> str:
-        """The first rows as text: `1, 2, ...`."""
-        return ", ".join(map(str, self.first_rows)) + ", ..." * (self.units > len(self.first_rows))
-
-    def __str__(self) -> str:
-        return f"{self.units:,} row{'s' * (self.units != 1)}: {self.message} (row {self.shown_rows})"
-
-
 @dataclass(slots=True, repr=False)
 class WriteReport:
     """Result of a write: accepted + rejected + unknown = sent. verdicts: one per unit that was not accepted.
@@ -133,12 +114,8 @@ class WriteReport:
         return f"WriteReport({counts}{casts}){''.join(shown)}"
 
     def problems(self) -> list[Problem]:
-        """The verdicts grouped by message, the most frequent first."""
-        rows: dict[str, list[int]] = {}
-        for verdict in self.verdicts:
-            rows.setdefault(verdict.message, []).append(verdict.row)
-        found = [Problem(len(each), message, tuple(sorted(each)[:_FIRST_ROWS])) for message, each in rows.items()]
-        return sorted(found, key=lambda problem: (-problem.units, problem.first_rows))
+        """The verdicts grouped by reason, field and message, whatever the values in it, the most frequent first."""
+        return Problems(self.verdicts).found()
 
     @property
     def sent(self) -> int:
@@ -151,10 +128,14 @@ class WriteReport:
 
 @dataclass(frozen=True, slots=True)
 class Deletion:
-    """Values with event time <= deleted_through (microseconds) are deleted. cleaned: whether their bytes are too."""
+    """Values with event time <= deleted_through (microseconds) are deleted. cleaned: whether their bytes are too.
+
+    found: whether there was any, or a registration of the entity.
+    """
 
     deleted_through: int
     cleaned: bool
+    found: bool = True
 
 
 def check_counts(rows: int, columns: int) -> None:

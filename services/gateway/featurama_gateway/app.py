@@ -20,7 +20,7 @@ from featurama_gateway.logged_requests import LoggedRequests
 from featurama_gateway.problems import handle_errors
 from featurama_gateway.readiness import Readiness
 from featurama_gateway.rest.documentation import PROBLEMS, serve_contract
-from featurama_gateway.rest.features import features
+from featurama_gateway.rest.features import features, plain_read
 from featurama_gateway.rest.health import health
 from featurama_gateway.rest.predictions import predictions
 from featurama_gateway.rest.query import check_query
@@ -47,6 +47,8 @@ async def run(
         server = _Server(
             uvicorn.Config(
                 app,
+                http="httptools",
+                ws="none",
                 log_config=None,
                 access_log=False,
                 server_header=False,
@@ -86,6 +88,7 @@ def build_app(
         # Otherwise Swagger UI sends the contract to a validator on the internet.
         swagger_ui_parameters={"validatorUrl": None},
     )
+    app.router.routes.insert(0, plain_read(store))
     app.include_router(health(Readiness(store, settings.model), draining))
     app.include_router(predictions(store, settings.model))
     app.include_router(features(store))
@@ -132,9 +135,8 @@ def _store(settings: GatewaySettings) -> AbstractAsyncContextManager[FeatureStor
     if settings.online_tls_ca or settings.online_tls_cert:
         files = (settings.online_tls_ca, settings.online_tls_cert, settings.online_tls_key)
         tls = Tls(*(file or None for file in files))
-    return connect(
-        f"grpc://{settings.online}", timeout=settings.deadline_ms / 1_000, retries=Retries(attempts=2), tls=tls
-    )
+    url = f"grpc://{settings.online}?channels={settings.channels}"
+    return connect(url, timeout=settings.deadline_ms / 1_000, retries=Retries(attempts=2), tls=tls)
 
 
 @contextmanager

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from featurama_service.settings import Count, Millis, ServerSettings
 
 
 class GatewaySettings(ServerSettings):
-    """online: `host:port` of the online service.
+    """online: `host:port` of the online service. channels: connections to it, so that it may have several workers.
 
     model: for requests to /predict that name none; empty for the default model of the online service. online_tls_*: PEM
     files, for an online service behind TLS.
@@ -23,6 +23,7 @@ class GatewaySettings(ServerSettings):
 
     listen: str = "127.0.0.1:8080"
     online: str = "127.0.0.1:50051"
+    channels: Annotated[int, Field(ge=1, le=64)] = 4
     online_tls_ca: str = ""
     online_tls_cert: str = ""
     online_tls_key: str = ""

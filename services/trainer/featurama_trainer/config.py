@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from featurama_core.frames.zones import Ambiguous
 from featurama_core.types.errors import InvalidInput
 from featurama_core.types.times import TimeUnit, to_micros
 from featurama_model.expressions import Expression
@@ -45,12 +46,17 @@ class SpineSource(_Frozen):
     timezone: str | None = None
     time_unit: TimeUnit | None = None
     time_format: str | None = None
+    ambiguous: Ambiguous = "refuse"
+    rename: dict[str, str] = Field(default_factory=dict)
     casts: dict[str, str] = Field(default_factory=dict)
     types: dict[str, str] = Field(default_factory=dict)
     delimiter: str | None = None
     quote: str = '"'
     encoding: str = "utf-8"
     null_values: tuple[str, ...] = ()
+    decimal: str = "."
+    true_values: tuple[str, ...] = ()
+    false_values: tuple[str, ...] = ()
 
     def facts(self) -> dict[str, Any]:
         """The source as a manifest names it: the name of the file, and only those options of reading that are set."""

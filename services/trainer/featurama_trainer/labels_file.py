@@ -15,6 +15,7 @@ import numpy as np
 
 from featurama_core.frames.casts import checked_casts
 from featurama_core.frames.spine import SpineColumns
+from featurama_core.frames.texts import AS_WRITTEN, TextRules, declaration_for
 from featurama_core.frames.zones import TimeRules
 from featurama_core.namespace import Namespace
 from featurama_core.store import EmbeddedStore
@@ -45,7 +46,7 @@ def read_label_file(source: SpineSource, classes: Classes | None = None, kinds: 
     from featurama_core.datasets.spine_sources import keyed_source, one_batch, read_keys
     from featurama_core.files.layout import FileLayout
 
-    times = TimeRules(source.timezone, source.time_unit, source.time_format)
+    times = TimeRules(source.timezone, source.time_unit, source.time_format, ambiguous=source.ambiguous)
     columns = SpineColumns.of(
         source.entity_column,
         source.time_column,
@@ -53,7 +54,17 @@ def read_label_file(source: SpineSource, classes: Classes | None = None, kinds: 
         casts=checked_casts(source.casts),
         clock_column=source.clock_column,
     )
-    layout = FileLayout.of(source.types, source.delimiter, source.quote, source.encoding, source.null_values)
+    layout = FileLayout.of(
+        source.types,
+        source.delimiter,
+        source.quote,
+        source.encoding,
+        source.null_values,
+        source.decimal,
+        source.true_values,
+        source.false_values,
+        source.rename,
+    )
     rows, columns = keyed_source(Path(source.file), columns, kinds, layout)
     if source.target not in rows.schema.names:
         raise InvalidInput(
@@ -61,13 +72,9 @@ def read_label_file(source: SpineSource, classes: Classes | None = None, kinds: 
             "them",
             field="labels.target",
         )
-    if classes is None and source.target not in source.types:
-        # A number is learned from digits in a CSV; the texts of classes are their labels.
-        numbers = replace(layout, types=(*layout.types, (source.target, "double")))
-        rows, _ = keyed_source(Path(source.file), columns, kinds, numbers)
     batch = one_batch(pa.Table.from_batches(rows.batches(), rows.schema))
     keys = read_keys(batch, columns, 0)
-    column = target_column(batch.column(source.target), source.target, classes)
+    column = target_column(batch.column(source.target), source.target, classes, layout.texts)
     read = Targets(source.target, column.value_type, classes)
     target = read.numbers(column)
     has_target, is_named = np.isfinite(target), keys.entity_ids.is_valid().to_numpy(zero_copy_only=False)
@@ -77,9 +84,9 @@ def read_label_file(source: SpineSource, classes: Classes | None = None, kinds: 
     return read.encoded(replace(labels, without_entity=int((has_target & ~is_named).sum())))
 
 
-def target_column(column: Any, name: str, classes: Classes | None) -> Column:
-    """An Arrow column of numbers, booleans or texts. Texts are numbers for a regression (classes: None), as a target
-    that was carried from a CSV. Raises InvalidInput for other types, and for a text that is no number.
+def target_column(column: Any, name: str, classes: Classes | None, rules: TextRules = AS_WRITTEN) -> Column:
+    """An Arrow column of numbers, booleans or texts. Texts are numbers for a regression (classes: None), else labels of
+    classes. Raises InvalidInput for other types, and for a text that is no number.
     """
     import pyarrow as pa
 
@@ -91,7 +98,7 @@ def target_column(column: Any, name: str, classes: Classes | None) -> Column:
     values: Any
     if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
         if classes is None:
-            return target_column(_numbers(column, name), name, classes)
+            return target_column(_numbers(column, name, rules), name, classes)
         value_type, values = ValueType.TEXT, np.array(column.to_pylist(), dtype=np.object_)
     elif pa.types.is_boolean(kind):
         value_type, values = ValueType.BOOL, column.fill_null(False).to_numpy(zero_copy_only=False)
@@ -103,13 +110,14 @@ def target_column(column: Any, name: str, classes: Classes | None) -> Column:
     return replace(column_of(name, value_type, values), status=status)
 
 
-def _numbers(texts: Any, name: str) -> Any:
+def _numbers(texts: Any, name: str, rules: TextRules) -> Any:
     import pyarrow as pa
 
     from featurama_core.files.typed import typed_column
 
-    numbers, left = typed_column(texts.cast(pa.string()), ValueType.DOUBLE)
+    numbers, left = typed_column(texts.cast(pa.string()), ValueType.DOUBLE, rules)
     for row, text in left.items():
-        problem = f"labels.target {name!r} is {text!r} in row {row}; a number is needed"
+        fix = declaration_for(str(text), ValueType.DOUBLE, rules)
+        problem = f"labels.target {name!r} is {text!r} in row {row}; a number is needed{fix and f'; declare {fix}'}"
         raise InvalidInput(problem, reason=Reason.TYPE_MISMATCH, field="labels.target")
     return numbers

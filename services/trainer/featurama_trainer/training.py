@@ -22,6 +22,7 @@ import numpy as np
 from featurama_core.datasets.progress import Stage, Watcher
 from featurama_core.namespace import Namespace
 from featurama_core.types.errors import InvalidInput
+from featurama_core.types.names import check_name
 from featurama_core.types.references import FeatureSelection
 from featurama_model.artefacts import ArtefactDirectory
 from featurama_model.engineered import numbers
@@ -70,6 +71,8 @@ async def train(
     if dataset is not None and dataset_out is not None:
         raise InvalidInput("dataset and dataset_out exclude each other; a given set is kept anyway", field="dataset")
     watch = _Watch()
+    if config.labels.file or dataset is not None:
+        _check_target(config.labels.target, in_set=dataset is not None)
     config = await with_entity_type(namespace, config)
     inputs = await model_inputs(namespace, config)
     async with _data(namespace, config, inputs, dataset, dataset_out, watch, progress) as data:
@@ -100,6 +103,18 @@ async def train(
         Stage("publishing", 1, progress).advance(1)
     promoted = alias if verdict is None or verdict.not_worse else ""
     return replace(report, manifest=published, promoted_to=promoted, verdict=verdict, seconds=watch.seconds)
+
+
+def _check_target(target: str, *, in_set: bool) -> None:
+    """Raise InvalidInput for a column that no model can be named by, with the way to rename it."""
+    try:
+        check_name(target, "labels.target")
+    except InvalidInput as error:
+        fix = f"rename={{{target!r}: 'target'}}, which `dataset build` takes as --rename" if in_set else ""
+        fix = fix or f"labels.rename: {{{target!r}: target}}, and name the new one"
+        raise InvalidInput(
+            f"{error.message}; rename the column: {fix}", reason=error.reason, **error.metadata
+        ) from error
 
 
 @asynccontextmanager

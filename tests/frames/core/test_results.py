@@ -12,7 +12,7 @@ import pytest
 
 from featurama_core.frames import tables
 from featurama_core.frames.results import FeatureHistory, HistoricalFeatures, OnlineFeatures
-from featurama_core.frames.spine import label_rows
+from featurama_core.frames.spine import SpineColumns, label_rows
 from featurama_core.types.column import Column
 from featurama_core.types.errors import FailedPrecondition, InvalidInput
 from featurama_core.types.values import Status, ValueType
@@ -153,7 +153,7 @@ FRAMES["arrow"] = pa.Table.from_pandas(FRAMES["pandas"], preserve_index=False)
 @pytest.mark.parametrize("kind", FRAMES)
 @pytest.mark.parametrize("shape", ["pandas", "polars", "arrow"])
 def test_label_rows_come_back_with_all_their_columns(kind, shape):
-    labels = label_rows(FRAMES[kind])
+    labels = label_rows(FRAMES[kind], SpineColumns())
     assert (kind, ["a", "b"], [T0, T0 + 86_400_000_000]) == (labels.kind, labels.entity_ids, labels.event_time.tolist())
     result = HistoricalFeatures(labels.carried, [column("x", ValueType.INT, [1, 0])], T0)
     table = getattr(result, f"to_{shape}")()
@@ -178,15 +178,15 @@ def test_label_rows_come_back_with_all_their_columns(kind, shape):
     "ids", [["a", "b"], ("a", "b"), np.array(["a", "b"]), pd.Series(["a", "b"]), pl.Series(["a", "b"])]
 )
 def test_a_list_of_ids_has_one_time_for_all(ids):
-    labels = label_rows(ids, "2026-01-01T00:00:00Z")
+    labels = label_rows(ids, SpineColumns.of(timestamp="2026-01-01T00:00:00Z"))
     result = HistoricalFeatures(labels.carried, [], T0)
     assert {"entity_id": ["a", "b"], "timestamp": [NEW_YEAR] * 2} == result.to_dict()
     assert "datetime64[us, UTC]" == str(result.to_pandas()["timestamp"].dtype)
-    assert [5, 5] == label_rows(ids, now=5).event_time.tolist()
+    assert [5, 5] == label_rows(ids, SpineColumns(), now=5).event_time.tolist()
 
 
 def test_a_frame_without_times_takes_one_for_all():
-    labels = label_rows(FRAMES["pandas"].drop(columns="timestamp"), T0)
+    labels = label_rows(FRAMES["pandas"].drop(columns="timestamp"), SpineColumns.of(timestamp=T0))
     assert ["note", "entity_id", "timestamp"] == list(labels.carried)
 
 
@@ -205,12 +205,14 @@ def test_a_frame_without_times_takes_one_for_all():
     ],
 )
 def test_labels_that_cannot_be_read_are_refused_by_row(arguments, named):
+    labels, *timestamp = arguments
+    columns = SpineColumns.of(timestamp=timestamp[0] if timestamp else None)
     with pytest.raises(InvalidInput, match=named):
-        label_rows(*arguments)
+        label_rows(labels, columns)
 
 
 def test_a_label_column_with_the_name_of_a_feature_is_refused():
-    labels = label_rows({"entity_id": ["a"], "timestamp": [NEW_YEAR], "x": [1]})
+    labels = label_rows({"entity_id": ["a"], "timestamp": [NEW_YEAR], "x": [1]}, SpineColumns())
     with pytest.raises(InvalidInput, match="'x'"):
         HistoricalFeatures(labels.carried, [column("x", ValueType.INT, [1, 0])], T0).to_dict()
 

@@ -23,7 +23,7 @@ T0 = 1_767_225_600_000_000
 
 
 def in_memory(labels: dict[str, Any], timestamp: int | None) -> Any:
-    return label_rows(labels, timestamp, times=MICROS).event_time
+    return label_rows(labels, SpineColumns.of(timestamp=timestamp, times=MICROS)).event_time
 
 
 def in_batches(labels: dict[str, Any], timestamp: int | None) -> Any:
@@ -126,3 +126,18 @@ def test_numbers_that_end_a_process_in_pyarrow_are_refused(frame: Any) -> None:
     rows = {"entity_id": ["a"] * 3, "timestamp": ["2026-01-01T00:00:00Z"] * 3, "odd": cells}
     with pytest.raises(InvalidInput, match="column odd holds numpy's longdouble"):
         label_source(frame(rows), SpineColumns.of())
+
+
+@pytest.mark.parametrize("columns", ["driver_id", ["driver_id"]])
+def test_entity_columns_are_short_for_roles_that_are_named_like_their_types(columns: object) -> None:
+    """One column, or one for each key."""
+    (found,) = role_columns(None, {"driver": columns})
+    assert ("driver", "driver", ("driver_id",)) == (found.role.name, found.role.entity_type, found.entity.columns)
+    (shop,) = role_columns(None, {"shop": ["chain", "number"]})
+    assert ("chain", "number") == shop.entity.columns
+
+
+@pytest.mark.parametrize("given", ["driver_id", 5, [5], {"driver": ""}, {"driver": [""]}, {"driver": 5}, {5: "a"}])
+def test_entity_columns_of_another_form_are_refused_with_the_form(given: object) -> None:
+    with pytest.raises(InvalidInput, match="entity_columns must map entity types to columns; write"):
+        role_columns(None, given)

@@ -43,7 +43,11 @@ def read_file(path: Path, dice: random.Random) -> None:
     rules = TimeRules(dice.choice([None, "UTC"]), dice.choice([None, "s"]))
     mapping = Mapping(times=rules, ingested=rules, ignore_extra=dice.random() < 0.5)
     layout = FileLayout.of(
-        dice.choice([None, {"a": "int", "b": "double"}]), dice.choice([None, ";"]), dice.choice(['"', ""])
+        dice.choice([None, {"a": "int", "b": "double"}, {"a": "bool"}]),
+        dice.choice([None, ";"]),
+        dice.choice(['"', ""]),
+        decimal=dice.choice([".", ","]),
+        rename=dice.choice([None, {"b": "a"}, {"a": "é"}]),
     )
     for batch in TableFile(path).batches(as_text=True):
         rows = pa.Table.from_batches([batch])
@@ -61,14 +65,18 @@ def read_file(path: Path, dice: random.Random) -> None:
 
 def refusals(frame: Any, dice: random.Random) -> list[str]:
     """The messages of the errors when a frame is read as values and as label rows, in memory and streamed."""
-    rules = TimeRules(dice.choice([None, "UTC"]), dice.choice([None, "s"]))
+    rules = TimeRules(
+        dice.choice([None, "UTC", "Europe/Rome"]), dice.choice([None, "s"]), ambiguous=dice.choice(["refuse", "later"])
+    )
+    types = {"a": dice.choice(["bool", "int", "double", "text", "vector[2]"])}
+    layout = FileLayout.of(dice.choice([None, types]), decimal=dice.choice([".", ","]), true_values=["yes"])
     casts = dice.choice([(), (("a", dice.choice(["bool", "int", "double", "text"])),), (("entity_id", "text"),)])
     mapping, columns = Mapping(times=rules, ingested=rules, casts=casts), SpineColumns.of(times=rules)
     mode = dice.choice([*WriteMode])
     reads: list[Callable[[], object]] = [
         lambda: list(write_requests(frame, mapping=mapping, mode=mode, request_ids=RequestIds())),
-        lambda: label_rows(frame, times=rules),
-        lambda: [read_keys(batch, columns, 0) for batch in label_source(frame, columns).batches()],
+        lambda: label_rows(frame, columns),
+        lambda: [read_keys(batch, columns, 0) for batch in label_source(frame, columns, layout).batches()],
     ]
     return [message for read in reads if (message := refusal(read)) is not None]
 

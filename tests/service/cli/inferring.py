@@ -45,6 +45,10 @@ class Inferred:
         assert [] == ran.json.get("problems", []), ran.json
         return {name: ran.json[name] for name in ("accepted", "rejected", "unknown") if ran.json[name]}
 
+    def newest(self, entity_id: str, feature: str) -> object:
+        """The newest value of an entity."""
+        return self._command("get", entity_id, "-f", feature, "--json").json[0]["value"]
+
 
 @pytest.fixture
 def infer(featurama: Featurama, folder: Path) -> Callable[..., Inferred]:

@@ -294,3 +294,35 @@ def test_labels_with_whole_numbers_as_ids_need_a_cast(labelled: Featurama, folde
     assert "column Station ID holds int64; it must hold text; declare --cast 'Station ID=text' " in ran.err
     assert labelled(*build, "-o", "set.parquet", "--cast", "Station ID=text").code == 0
     assert pyarrow.parquet.read_table(folder / "set.parquet").to_pylist()[0]["temperature"] == 1.5
+
+
+KEYED = """
+entity_types: [{name: shop, keys: [chain, number]}]
+features: [{name: size, entity_type: shop, type: int}]
+"""
+
+
+def test_label_columns_have_other_names(filled: Featurama, folder: Path) -> None:
+    """Keys by --rename or by --entity-column TYPE=A,B; any column by --rename, with the texts of its file."""
+    (folder / "shops.yaml").write_text(KEYED)
+    (folder / "shops.csv").write_text("chain,number,size\naldi,7,40\naldi,8,50\n")
+    (folder / "labels.csv").write_text('A,B,at,Ziel µg\naldi,8,2026-02-01T00:00:00Z,"1,5"\n')
+    assert filled("apply", "shops.yaml", "--yes").code == 0
+    assert filled("write", "shops.csv", "--timestamp", "2026-01-01T00:00:00Z").code == 0
+    build = ("dataset", "build", "--labels", "labels.csv", "--time-column", "at")
+    target = ("--rename", "Ziel µg=target", "--type", "target=double", "--decimal", ",")
+    keys = ("--rename", "A=chain", "--rename", "B=number")
+    assert (ran := filled(*build, "-f", "size", *target, *keys, "-o", "renamed.parquet")).code == 0, ran.err
+    found = pyarrow.parquet.read_table(folder / "renamed.parquet").to_pylist()
+    assert [("aldi", "8", 1.5, 50)] == [(row["chain"], row["number"], row["target"], row["size"]) for row in found]
+    again = ("-f", "size", *target, "--entity-column", "shop=A,B", "-o", "columns.parquet")
+    assert (ran := filled(*build, *again)).code == 0, ran.err
+    found = pyarrow.parquet.read_table(folder / "columns.parquet").to_pylist()
+    assert [50] == [row["shop.size"] for row in found]
+    refused = filled(*build, "-f", "size", "-o", "none.parquet")
+    assert "no column chain" in refused.err or "nor a column chain" in refused.err, refused.err
+    assert "a key column of another name is renamed to it" in refused.err
+    refused = filled(*build, "-f", "size", *target, *keys, "-o", "renamed.parquet")
+    assert "renamed.parquet exists already; choose another name, or give --overwrite" in refused.err
+    refused = filled(*build, "-f", "planet.moons", "--entity-column", "planet=A,B", "-o", "none.parquet")
+    assert "a planet has no keys; name one, of its ids" in refused.err

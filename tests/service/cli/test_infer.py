@@ -4,6 +4,7 @@ and is a question where it is not.
 
 from __future__ import annotations
 
+import gzip
 from decimal import Decimal
 from pathlib import Path
 
@@ -235,3 +236,80 @@ def test_pandas_frames(infer: Infer, folder: Path) -> None:
     assert ("tweet_id", {"tweet_id": "text"}) == (made.mapping["entity_column"], made.mapping["casts"])
     assert "" == made.unsure("entity_column")
     assert {"accepted": 4} == made.written("tweets.parquet")
+
+
+@pytest.mark.parametrize("ending", ["csv", "tsv.gz"])
+def test_decimal_commas_and_words_are_declared(infer: Infer, folder: Path, ending: str) -> None:
+    """With a question about the words, and about numbers whose comma might part thousands."""
+    rows = [
+        "\t".join(
+            (
+                f"s{at % 7}\t2024-01-{at % 28 + 1:02}T{at % 24:02}:00:00Z\t{at},{at % 10}5",
+                f"{at % 9 + 1},250\t{'Ja' if at % 3 else 'Nein'}",
+            )
+        )
+        for at in range(168)
+    ]
+    text = "\n".join(["station\tat\twind\tload\tstorm", *rows])
+    if ending == "csv":
+        (folder / "w.csv").write_text(text.replace("\t", ";"))
+    else:
+        (folder / "w.tsv.gz").write_bytes(gzip.compress(text.encode()))
+    made = infer(f"w.{ending}")
+    assert {"wind": "double", "load": "double", "storm": "bool"} == made.types
+    assert (",", ["Ja"], ["Nein"]) == tuple(made.mapping[name] for name in ("decimal", "true_values", "false_values"))
+    assert "'Ja' and 'Nein' as bool; or text" == made.unsure("storm")
+    assert "1,234 is read as 1.234 also in load" == made.unsure("decimal")
+    assert {"accepted": 168} == made.written(f"w.{ending}")
+
+
+@pytest.mark.parametrize("other", ["1.5", "'x'"])
+def test_a_comma_that_may_part_thousands_declares_nothing(infer: Infer, folder: Path, other: str) -> None:
+    """Nor does one beside numbers with a point: a question says what could be declared."""
+    load = "1,5" if other == "1.5" else "1,250"
+    rows = "\n".join(f"s{at};2024-01-01;{load};{other}" for at in range(20))
+    (folder / "w.csv").write_text(f"station;at;load;other\n{rows}\n")
+    made = infer("w.csv")
+    assert (None, "text") == (made.mapping.get("decimal"), made.types["load"])
+    assert f"numbers such as '{load}' stay texts; declare decimal: \",\" for double" in made.unsure("load")
+
+
+@pytest.mark.parametrize("form", ["%m/%d/%Y %I:%M %p", "%d.%m.%Y %I:%M:%S %p"])
+def test_times_of_twelve_hours_have_a_form_and_no_zone(infer: Infer, folder: Path, form: str) -> None:
+    """PM is no zone."""
+    moments = pd.date_range("2024-01-13 00:04", periods=60, freq="151h")
+    times = [each.strftime(form) for each in moments]
+    (folder / "t.csv").write_text(
+        "station,at,wind\n" + "\n".join(f"s{at},{each},{at}.5" for at, each in enumerate(times))
+    )
+    made = infer("t.csv")
+    assert (form, "?") == (made.mapping["time_format"], made.mapping["timezone"])
+    assert {"accepted": 60} == made.written("t.csv", timezone="UTC")
+
+
+def test_rows_with_an_odd_time_or_one_in_the_future_are_named(infer: Infer, folder: Path) -> None:
+    """Beside the column of times, with the file and the row."""
+    times = [f"2024-01-{at % 28 + 1:02}T{at % 24:02}:00:00Z" for at in range(50)]
+    times[17], times[40], times[41] = "yesterday", "2131-01-01T00:00:00Z", "2131-01-02T00:00:00Z"
+    (folder / "t.csv").write_text(
+        "station,at,wind\n" + "\n".join(f"s{at},{each},{at}.5" for at, each in enumerate(times))
+    )
+    asked = infer("t.csv").unsure("time_column")
+    assert "1 row would be rejected: timestamp 'yesterday' is not an ISO 8601 time" in asked
+    assert "(t.csv, row 17)" in asked
+    future = "2 rows have times in the future and would be rejected: 2131-01-01T00:00:00.000000Z in t.csv, row 40"
+    assert future in asked
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_ids_that_became_doubles_are_cast_to_text(infer: Infer, folder: Path, ending: str) -> None:
+    """One id in either file, without a point."""
+    frame = pd.DataFrame(
+        {"user_id": [float(at // 4) for at in range(40)], "at": pd.date_range("2024-01-01", periods=40)}
+    )
+    frame["spent"] = [at + 0.5 for at in range(40)]
+    frame.to_csv(folder / "u.csv", index=False) if ending == "csv" else frame.to_parquet(folder / "u.parquet")
+    made = infer(f"u.{ending}")
+    assert ("user_id", {"user_id": "text"}) == (made.mapping["entity_column"], made.mapping["casts"])
+    assert {"accepted": 40} == made.written(f"u.{ending}", timezone="UTC")
+    assert 31.5 == made.newest("7", "spent")

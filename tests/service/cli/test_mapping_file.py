@@ -102,3 +102,42 @@ def test_unknown_fields_and_repeated_keys_of_definitions_are_refused(featurama: 
         (folder / "wrong.yaml").write_text(text)
         ran = featurama("apply", "wrong.yaml", "--yes")
         assert (2, True) == (ran.code, said in ran.err), ran.err
+
+
+DECLARED = """
+entity_types: [{name: station}]
+features:
+  - {name: wind, entity_type: station, type: double}
+  - {name: storm, entity_type: station, type: bool}
+mapping: {entity_column: station, time_column: at, timezone: Europe/Rome, ambiguous: later, decimal: ",",
+  true_values: ["yes"], false_values: ["no"], delimiter: ";"}
+"""
+
+
+def test_a_mapping_declares_how_texts_and_repeated_hours_are_read(featurama: Featurama, folder: Path) -> None:
+    """Options override it; without a declaration the rows say what to declare."""
+    (folder / "d.yaml").write_text(DECLARED)
+    (folder / "d.csv").write_text("station;at;wind;storm\na;2024-10-27 02:30;1,5;Yes\nb;2024-03-31 02:30;-2,25;no\n")
+    assert featurama("apply", "d.yaml", "--yes").code == 0
+    ran = featurama("write", "d.csv", "--mapping", "d.yaml", "--json")
+    assert (0, 2) == (ran.code, ran.json["accepted"]), ran.err
+    (wind,) = featurama("history", "a", "wind", "--json").json
+    assert ("2024-10-27T01:30:00Z", 1.5) == (wind["event_time"], wind["value"])
+    (storm,) = featurama("history", "b", "storm", "--json").json
+    assert ("2024-03-31T01:30:00Z", False) == (storm["event_time"], storm["value"])
+    plain = ("--entity-column", "station", "--time-column", "at", "--zone", "Europe/Rome", "--delimiter", ";", "--json")
+    ran = featurama("write", "d.csv", *plain)
+    assert "declare --ambiguous earlier or 'later'" in ran.json["problems"][0]
+    ran = featurama("write", "d.csv", *plain, "--ambiguous", "earlier")
+    assert "declare --cast wind=double and --decimal , if it is a number" in ran.json["problems"][0], ran.json
+    words = ("--true", "yes", "--false", "no", "--decimal", ",", "--ambiguous", "earlier")
+    assert (0, 2) == ((ran := featurama("write", "d.csv", *plain, *words)).code, ran.json["accepted"]), ran.json
+
+
+def test_words_that_yaml_takes_for_booleans_must_be_quoted(featurama: Featurama, folder: Path) -> None:
+    (folder / "d.yaml").write_text(DECLARED.replace('"yes"', "yes"))
+    (folder / "d.csv").write_text("station;at\n")
+    ran = featurama("write", "d.csv", "--mapping", "d.yaml")
+    assert (2, True) == (ran.code, "true_values must be a list of texts, not [True]; quote the words" in ran.err), (
+        ran.err
+    )

@@ -217,6 +217,16 @@ def test_deleting_asks_for_yes(filled: Featurama) -> None:
     assert filled("get", "planet_earth", "-f", "temperature", "--json").json[0]["value"] == 288.0
 
 
+def test_deleting_what_is_not_stored_says_so(filled: Featurama) -> None:
+    """Of an unknown id nothing was cleaned, and of a feature without a value neither."""
+    ran = filled("delete", "planet_nars", "--yes")
+    assert (0, True) == (ran.code, "Nothing is stored for planet_nars in default; is the id right?" in ran.err)
+    assert ("no", False) == (ran.out.split()[3], "cleaned" in ran.out)
+    ran = filled("delete", "planet_mars", "-f", "moons", "--yes", "--json")
+    assert (False, False) == (ran.json["found"], "cleaned" in ran.json)
+    assert "Nothing of moons is stored for planet_mars" in ran.err
+
+
 def test_one_features_values_are_deleted_through_a_time(filled: Featurama) -> None:
     filled("delete", "planet_mars", "-f", "temperature", "--through", "2026-01-01T00:00:00Z", "--yes")
     assert [row["value"] for row in filled("history", "planet_mars", "temperature", "--json").json] == [211.25]

@@ -133,8 +133,16 @@ async def test_what_a_url_does_not_take_is_refused_and_named(
         ("grpc://a,b:2?ingest=c,d:4", ServerUrl(("a:50051", "b:2"), ("c:50052", "d:4"))),
         ("grpc://[::1]:1?ingest=[::1]", ServerUrl(("[::1]:1",), ("[::1]:50052",))),
         ("grpc://a:1?timeout=2.5&tls=1", ServerUrl(("a:1",), ("a:1",), 2.5, True)),
+        ("grpc://a:1?channels=64", ServerUrl(("a:1",), ("a:1",), channels=64)),
     ],
 )
 def test_a_server_url_names_replicas_and_options(url: str, expected: ServerUrl) -> None:
     """Ports have defaults; without ingest= the same servers write."""
     assert expected == ServerUrl.parse(url)
+
+
+@pytest.mark.parametrize("channels", ["0", "65", "-1", "2.0", "many", ""])
+def test_a_number_of_channels_that_cannot_be_is_refused(channels: str) -> None:
+    """The error names the option and its bounds."""
+    with pytest.raises(InvalidInput, match=r"option channels is .*; it must be a whole number from 1 to 64"):
+        ServerUrl.parse(f"grpc://a:1?channels={channels}")

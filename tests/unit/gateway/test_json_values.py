@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from featurama import Status, ValueType
-from featurama_gateway.rest.json_values import given_columns, rfc3339, value_at
+from featurama_gateway.rest.json_values import given_columns, rfc3339, values_of
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_a_given_value_has_the_type_that_json_says_and_reads_back_equal(value, v
     (column,) = given_columns({"x": value})
 
     assert (column.name, column.value_type, column.status.tolist()) == ("x", value_type, [Status.PRESENT])
-    assert orjson.dumps(value_at(column, 0)) == orjson.dumps(value)
+    assert orjson.dumps(values_of(column)) == orjson.dumps([value])
 
 
 @pytest.mark.parametrize("value", [2**53 + 1, -(2**53) - 1, 2**63 - 1, -(2**63)])
@@ -49,9 +49,9 @@ def test_a_large_integer_is_a_string_unless_a_number_is_asked_for(value):
     (column,) = given_columns({"x": value})
 
     assert [str(value), str(value), value] == [
-        value_at(column, 0),
-        value_at(column, 0, "string"),
-        value_at(column, 0, "number"),
+        *values_of(column),
+        *values_of(column, "string"),
+        *values_of(column, "number"),
     ]
 
 
@@ -60,7 +60,7 @@ def test_null_is_a_null_that_is_given():
     (column,) = given_columns({"x": None})
 
     assert column.status.tolist() == [Status.NULL_VALUE]
-    assert value_at(column, 0) is None
+    assert values_of(column) == [None]
 
 
 def test_nan_is_given_as_a_value():

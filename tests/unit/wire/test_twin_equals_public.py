@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.unit.wire.columns import assert_same, columns
 
 from featurama import wire
-from featurama.v1 import columns_pb2, errors_pb2, ingest_service_pb2, online_service_pb2
+from featurama.v1 import columns_pb2, errors_pb2, ingest_service_pb2, online_service_pb2, prediction_service_pb2
 from featurama.wire.twin import columns_from_wire, columns_to_wire
 from featurama.wire.v1 import twin_pb2
 from featurama_core.types.column import Column, column_of
@@ -22,7 +22,7 @@ from featurama_core.types.writes import Outcome, WriteMode, WriteUnit
 
 pytestmark = pytest.mark.unit
 
-PUBLIC_FILES = (columns_pb2, ingest_service_pb2, online_service_pb2)
+PUBLIC_FILES = (columns_pb2, ingest_service_pb2, online_service_pb2, prediction_service_pb2)
 FIXED_WIDTH = {
     FieldDescriptor.TYPE_DOUBLE,
     FieldDescriptor.TYPE_FLOAT,

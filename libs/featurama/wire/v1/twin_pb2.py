@@ -25,10 +25,11 @@ _sym_db = _symbol_database.Default()
 from featurama.v1 import columns_pb2 as featurama_dot_v1_dot_columns__pb2
 from featurama.v1 import ingest_service_pb2 as featurama_dot_v1_dot_ingest__service__pb2
 from featurama.v1 import online_service_pb2 as featurama_dot_v1_dot_online__service__pb2
+from featurama.v1 import prediction_service_pb2 as featurama_dot_v1_dot_prediction__service__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x66\x65\x61turama/wire/v1/twin.proto\x12\x11\x66\x65\x61turama.wire.v1\x1a\x1a\x66\x65\x61turama/v1/columns.proto\x1a!featurama/v1/ingest_service.proto\x1a!featurama/v1/online_service.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x93\x02\n\x06\x43olumn\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x05\x12\x11\n\treference\x18\x03 \x01(\t\x12+\n\nvalue_type\x18\x04 \x01(\x0e\x32\x17.featurama.v1.ValueType\x12\x15\n\rvector_length\x18\x05 \x01(\x05\x12\x15\n\rdouble_values\x18\x06 \x03(\x0c\x12\x12\n\nint_values\x18\x07 \x03(\x0c\x12\x13\n\x0b\x62ool_values\x18\x08 \x03(\x0c\x12\x13\n\x0btext_values\x18\t \x03(\t\x12\x15\n\rvector_values\x18\n \x03(\x0c\x12\x10\n\x08statuses\x18\x0b \x03(\x0c\x12\x15\n\revent_time_us\x18\x0c \x03(\x0c\"\\\n\x19GetOnlineFeaturesResponse\x12\x0f\n\x07\x63olumns\x18\x01 \x03(\x0c\x12.\n\nas_of_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xd7\x03\n\x1cGetHistoricalFeaturesRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x17\n\x0f\x66\x65\x61ture_service\x18\x02 \x01(\t\x12\x10\n\x08\x66\x65\x61tures\x18\x03 \x03(\t\x12\x12\n\nentity_ids\x18\x04 \x03(\t\x12\x15\n\revent_time_us\x18\x05 \x03(\x0c\x12\x33\n\rknown_at_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x12\x18\n\x0eknown_at_label\x18\x07 \x01(\x08H\x00\x12\x18\n\x10include_statuses\x18\x08 \x01(\x08\x12\x0e\n\x06\x61t_now\x18\t \x01(\x08\x12X\n\rttl_revisions\x18\n \x03(\x0b\x32\x41.featurama.wire.v1.GetHistoricalFeaturesRequest.TtlRevisionsEntry\x12,\n\x08\x65ntities\x18\x0b \x03(\x0b\x32\x1a.featurama.v1.EntityColumn\x12\x0c\n\x04keys\x18\x0c \x03(\x0c\x1a\x33\n\x11TtlRevisionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x05:\x02\x38\x01\x42\n\n\x08known_at\"\x86\x01\n\x1dGetHistoricalFeaturesResponse\x12\x11\n\tfirst_row\x18\x01 \x01(\x05\x12\x11\n\trow_count\x18\x02 \x01(\x05\x12\x0f\n\x07\x63olumns\x18\x03 \x03(\x0c\x12.\n\nas_of_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x8f\x02\n\x14WriteFeaturesRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12%\n\x04mode\x18\x03 \x01(\x0e\x32\x17.featurama.v1.WriteMode\x12%\n\x04unit\x18\x04 \x01(\x0e\x32\x17.featurama.v1.WriteUnit\x12\x12\n\nentity_ids\x18\x05 \x03(\t\x12\x15\n\revent_time_us\x18\x06 \x03(\x0c\x12\x0f\n\x07\x63olumns\x18\x07 \x03(\x0c\x12\x18\n\x10ingested_time_ns\x18\x08 \x03(\x0c\x12\x1a\n\rimport_number\x18\t \x01(\x05H\x00\x88\x01\x01\x42\x10\n\x0e_import_number\"a\n\x15StreamFeaturesRequest\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12\x36\n\x05write\x18\x02 \x01(\x0b\x32\'.featurama.wire.v1.WriteFeaturesRequestb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x66\x65\x61turama/wire/v1/twin.proto\x12\x11\x66\x65\x61turama.wire.v1\x1a\x1a\x66\x65\x61turama/v1/columns.proto\x1a!featurama/v1/ingest_service.proto\x1a!featurama/v1/online_service.proto\x1a%featurama/v1/prediction_service.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x93\x02\n\x06\x43olumn\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x05\x12\x11\n\treference\x18\x03 \x01(\t\x12+\n\nvalue_type\x18\x04 \x01(\x0e\x32\x17.featurama.v1.ValueType\x12\x15\n\rvector_length\x18\x05 \x01(\x05\x12\x15\n\rdouble_values\x18\x06 \x03(\x0c\x12\x12\n\nint_values\x18\x07 \x03(\x0c\x12\x13\n\x0b\x62ool_values\x18\x08 \x03(\x0c\x12\x13\n\x0btext_values\x18\t \x03(\t\x12\x15\n\rvector_values\x18\n \x03(\x0c\x12\x10\n\x08statuses\x18\x0b \x03(\x0c\x12\x15\n\revent_time_us\x18\x0c \x03(\x0c\"\\\n\x19GetOnlineFeaturesResponse\x12\x0f\n\x07\x63olumns\x18\x01 \x03(\x0c\x12.\n\nas_of_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x9b\x03\n\x0fPredictResponse\x12\x13\n\x0bpredictions\x18\x01 \x03(\x0c\x12\x0e\n\x06target\x18\x02 \x01(\t\x12\r\n\x05model\x18\x03 \x01(\t\x12\x0f\n\x07version\x18\x04 \x01(\x05\x12\x10\n\x08\x66\x65\x61tures\x18\x05 \x03(\x0c\x12\x31\n\nrow_errors\x18\x06 \x03(\x0b\x32\x1d.featurama.v1.PredictRowError\x12.\n\x07missing\x18\x07 \x03(\x0b\x32\x1d.featurama.v1.MissingFeatures\x12.\n\nas_of_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rcontributions\x18\t \x03(\x0b\x32\x1a.featurama.v1.Contribution\x12\x13\n\x0b\x62\x61se_values\x18\n \x03(\x0c\x12\x19\n\x11predicted_classes\x18\x0b \x03(\t\x12;\n\x13\x63lass_probabilities\x18\x0c \x03(\x0b\x32\x1e.featurama.v1.ClassProbability\"\xd7\x03\n\x1cGetHistoricalFeaturesRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x17\n\x0f\x66\x65\x61ture_service\x18\x02 \x01(\t\x12\x10\n\x08\x66\x65\x61tures\x18\x03 \x03(\t\x12\x12\n\nentity_ids\x18\x04 \x03(\t\x12\x15\n\revent_time_us\x18\x05 \x03(\x0c\x12\x33\n\rknown_at_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x12\x18\n\x0eknown_at_label\x18\x07 \x01(\x08H\x00\x12\x18\n\x10include_statuses\x18\x08 \x01(\x08\x12\x0e\n\x06\x61t_now\x18\t \x01(\x08\x12X\n\rttl_revisions\x18\n \x03(\x0b\x32\x41.featurama.wire.v1.GetHistoricalFeaturesRequest.TtlRevisionsEntry\x12,\n\x08\x65ntities\x18\x0b \x03(\x0b\x32\x1a.featurama.v1.EntityColumn\x12\x0c\n\x04keys\x18\x0c \x03(\x0c\x1a\x33\n\x11TtlRevisionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x05:\x02\x38\x01\x42\n\n\x08known_at\"\x86\x01\n\x1dGetHistoricalFeaturesResponse\x12\x11\n\tfirst_row\x18\x01 \x01(\x05\x12\x11\n\trow_count\x18\x02 \x01(\x05\x12\x0f\n\x07\x63olumns\x18\x03 \x03(\x0c\x12.\n\nas_of_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x8f\x02\n\x14WriteFeaturesRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12%\n\x04mode\x18\x03 \x01(\x0e\x32\x17.featurama.v1.WriteMode\x12%\n\x04unit\x18\x04 \x01(\x0e\x32\x17.featurama.v1.WriteUnit\x12\x12\n\nentity_ids\x18\x05 \x03(\t\x12\x15\n\revent_time_us\x18\x06 \x03(\x0c\x12\x0f\n\x07\x63olumns\x18\x07 \x03(\x0c\x12\x18\n\x10ingested_time_ns\x18\x08 \x03(\x0c\x12\x1a\n\rimport_number\x18\t \x01(\x05H\x00\x88\x01\x01\x42\x10\n\x0e_import_number\"a\n\x15StreamFeaturesRequest\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12\x36\n\x05write\x18\x02 \x01(\x0b\x32\'.featurama.wire.v1.WriteFeaturesRequestb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,18 +38,20 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_GETHISTORICALFEATURESREQUEST_TTLREVISIONSENTRY']._loaded_options = None
   _globals['_GETHISTORICALFEATURESREQUEST_TTLREVISIONSENTRY']._serialized_options = b'8\001'
-  _globals['_COLUMN']._serialized_start=183
-  _globals['_COLUMN']._serialized_end=458
-  _globals['_GETONLINEFEATURESRESPONSE']._serialized_start=460
-  _globals['_GETONLINEFEATURESRESPONSE']._serialized_end=552
-  _globals['_GETHISTORICALFEATURESREQUEST']._serialized_start=555
-  _globals['_GETHISTORICALFEATURESREQUEST']._serialized_end=1026
-  _globals['_GETHISTORICALFEATURESREQUEST_TTLREVISIONSENTRY']._serialized_start=963
-  _globals['_GETHISTORICALFEATURESREQUEST_TTLREVISIONSENTRY']._serialized_end=1014
-  _globals['_GETHISTORICALFEATURESRESPONSE']._serialized_start=1029
-  _globals['_GETHISTORICALFEATURESRESPONSE']._serialized_end=1163
-  _globals['_WRITEFEATURESREQUEST']._serialized_start=1166
-  _globals['_WRITEFEATURESREQUEST']._serialized_end=1437
-  _globals['_STREAMFEATURESREQUEST']._serialized_start=1439
-  _globals['_STREAMFEATURESREQUEST']._serialized_end=1536
+  _globals['_COLUMN']._serialized_start=222
+  _globals['_COLUMN']._serialized_end=497
+  _globals['_GETONLINEFEATURESRESPONSE']._serialized_start=499
+  _globals['_GETONLINEFEATURESRESPONSE']._serialized_end=591
+  _globals['_PREDICTRESPONSE']._serialized_start=594
+  _globals['_PREDICTRESPONSE']._serialized_end=1005
+  _globals['_GETHISTORICALFEATURESREQUEST']._serialized_start=1008
+  _globals['_GETHISTORICALFEATURESREQUEST']._serialized_end=1479
+  _globals['_GETHISTORICALFEATURESREQUEST_TTLREVISIONSENTRY']._serialized_start=1416
+  _globals['_GETHISTORICALFEATURESREQUEST_TTLREVISIONSENTRY']._serialized_end=1467
+  _globals['_GETHISTORICALFEATURESRESPONSE']._serialized_start=1482
+  _globals['_GETHISTORICALFEATURESRESPONSE']._serialized_end=1616
+  _globals['_WRITEFEATURESREQUEST']._serialized_start=1619
+  _globals['_WRITEFEATURESREQUEST']._serialized_end=1890
+  _globals['_STREAMFEATURESREQUEST']._serialized_start=1892
+  _globals['_STREAMFEATURESREQUEST']._serialized_end=1989
 # @@protoc_insertion_point(module_scope)

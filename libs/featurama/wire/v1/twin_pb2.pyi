@@ -12,6 +12,7 @@ from collections import abc as _abc
 from featurama.v1 import columns_pb2 as _columns_pb2
 from featurama.v1 import ingest_service_pb2 as _ingest_service_pb2
 from featurama.v1 import online_service_pb2 as _online_service_pb2
+from featurama.v1 import prediction_service_pb2 as _prediction_service_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
@@ -136,6 +137,90 @@ class GetOnlineFeaturesResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetOnlineFeaturesResponse: _TypeAlias = GetOnlineFeaturesResponse  # noqa: Y015
+
+@_typing.final
+class PredictResponse(_message.Message):
+    """PredictResponse is the twin of featurama.v1.PredictResponse."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PREDICTIONS_FIELD_NUMBER: _builtins.int
+    TARGET_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    FEATURES_FIELD_NUMBER: _builtins.int
+    ROW_ERRORS_FIELD_NUMBER: _builtins.int
+    MISSING_FIELD_NUMBER: _builtins.int
+    AS_OF_TIME_FIELD_NUMBER: _builtins.int
+    CONTRIBUTIONS_FIELD_NUMBER: _builtins.int
+    BASE_VALUES_FIELD_NUMBER: _builtins.int
+    PREDICTED_CLASSES_FIELD_NUMBER: _builtins.int
+    CLASS_PROBABILITIES_FIELD_NUMBER: _builtins.int
+    target: _builtins.str
+    """As in the public message."""
+    model: _builtins.str
+    """As in the public message."""
+    version: _builtins.int
+    """As in the public message."""
+    @_builtins.property
+    def predictions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """float64, little-endian."""
+
+    @_builtins.property
+    def features(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """Each the bytes of a Column."""
+
+    @_builtins.property
+    def row_errors(self) -> _containers.RepeatedCompositeFieldContainer[_prediction_service_pb2.PredictRowError]:
+        """As in the public message."""
+
+    @_builtins.property
+    def missing(self) -> _containers.RepeatedCompositeFieldContainer[_prediction_service_pb2.MissingFeatures]:
+        """As in the public message."""
+
+    @_builtins.property
+    def as_of_time(self) -> _timestamp_pb2.Timestamp:
+        """As in the public message."""
+
+    @_builtins.property
+    def contributions(self) -> _containers.RepeatedCompositeFieldContainer[_prediction_service_pb2.Contribution]:
+        """As in the public message."""
+
+    @_builtins.property
+    def base_values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """float64, little-endian."""
+
+    @_builtins.property
+    def predicted_classes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """As in the public message."""
+
+    @_builtins.property
+    def class_probabilities(self) -> _containers.RepeatedCompositeFieldContainer[_prediction_service_pb2.ClassProbability]:
+        """As in the public message."""
+
+    def __init__(
+        self,
+        *,
+        predictions: _abc.Iterable[_builtins.bytes] | None = ...,
+        target: _builtins.str = ...,
+        model: _builtins.str = ...,
+        version: _builtins.int = ...,
+        features: _abc.Iterable[_builtins.bytes] | None = ...,
+        row_errors: _abc.Iterable[_prediction_service_pb2.PredictRowError] | None = ...,
+        missing: _abc.Iterable[_prediction_service_pb2.MissingFeatures] | None = ...,
+        as_of_time: _timestamp_pb2.Timestamp | None = ...,
+        contributions: _abc.Iterable[_prediction_service_pb2.Contribution] | None = ...,
+        base_values: _abc.Iterable[_builtins.bytes] | None = ...,
+        predicted_classes: _abc.Iterable[_builtins.str] | None = ...,
+        class_probabilities: _abc.Iterable[_prediction_service_pb2.ClassProbability] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "base_values", b"base_values", "class_probabilities", b"class_probabilities", "contributions", b"contributions", "features", b"features", "missing", b"missing", "model", b"model", "predicted_classes", b"predicted_classes", "predictions", b"predictions", "row_errors", b"row_errors", "target", b"target", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PredictResponse: _TypeAlias = PredictResponse  # noqa: Y015
 
 @_typing.final
 class GetHistoricalFeaturesRequest(_message.Message):

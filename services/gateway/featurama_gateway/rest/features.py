@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Any
 from urllib.parse import unquote_to_bytes
 
 import orjson
 from fastapi import APIRouter, Query, Request, Response
+from starlette.types import Scope
 
 from featurama import Column, FeatureStore, OnlineFeatures, Status, entity_id_problem
 from featurama.errors import FeaturamaError, InvalidInput, Reason
@@ -17,7 +18,8 @@ from featurama_gateway.rest.answers import LargeIntegersQuery, NamespaceHeader
 from featurama_gateway.rest.bodies import EntityFeatures, FeatureColumns, FeatureRows, FeaturesBody
 from featurama_gateway.rest.fields import NO_CONTROLS, EntityId, LargeIntegers, NameParameter, ReferenceLists
 from featurama_gateway.rest.json_body import JsonRoute
-from featurama_gateway.rest.json_values import rfc3339, value_at
+from featurama_gateway.rest.json_values import rfc3339, statuses_of, times_of, values_of
+from featurama_gateway.rest.plain_read import PlainRead, Question
 from featurama_gateway.rest.query import keys_of, takes_keys
 
 MAX_VALUES = 100_000
@@ -41,7 +43,7 @@ _KEY_PARAMETERS = {
         }
     ]
 }
-_TIMED = (Status.PRESENT, Status.NULL_VALUE, Status.OUTSIDE_MAX_AGE)
+_NOT_FOUND = Status.NOT_FOUND
 
 
 def features(store: FeatureStore) -> APIRouter:
@@ -70,8 +72,6 @@ def features(store: FeatureStore) -> APIRouter:
                 roles=body.roles,
                 event_times=body.event_times,
             )
-        if body.entities is not None:
-            read.check_labels(body.entities)
         if len(read) * len(read.columns) > MAX_VALUES:
             raise InvalidInput(
                 f"entity_ids: {len(read)} entities of {len(read.columns)} features are more than {MAX_VALUES} values; "
@@ -119,13 +119,34 @@ def features(store: FeatureStore) -> APIRouter:
         large_integers: LargeIntegersQuery = "string",
     ) -> Response:
         """The newest values of an entity. Its id may contain any characters."""
-        _check_encoding(request)
-        if problem := entity_id_problem(entity_id):
-            raise InvalidInput(problem, reason=Reason.INVALID_ENTITY_ID, field="entity_id")
-        scoped = await store.in_namespace(namespace)
-        return await _one(scoped, entity_id, feature_names, large_integers, {"entity_id": entity_id})
+        return await _by_id(store, request.scope, entity_id, namespace, feature_names, large_integers)
 
     return router
+
+
+def plain_read(store: FeatureStore) -> PlainRead:
+    """The route of GET /features/{entity_id} for most requests."""
+
+    async def read(scope: Scope, entity_id: str, namespace: str, question: Question) -> Response:
+        names = None if question.feature_names is None else [question.feature_names]
+        return await _by_id(store, scope, entity_id, namespace, names, question.large_integers)
+
+    return PlainRead("/features/{entity_id:path}", read)
+
+
+async def _by_id(
+    store: FeatureStore,
+    scope: Scope,
+    entity_id: str,
+    namespace: str,
+    feature_names: list[str] | None,
+    large_integers: LargeIntegers,
+) -> Response:
+    _check_encoding(scope)
+    if problem := entity_id_problem(entity_id):
+        raise InvalidInput(problem, reason=Reason.INVALID_ENTITY_ID, field="entity_id")
+    scoped = await store.in_namespace(namespace)
+    return await _one(scoped, entity_id, feature_names, large_integers, {"entity_id": entity_id})
 
 
 async def _one(
@@ -141,10 +162,10 @@ async def _one(
     else:
         with _named("feature_names"):
             read = await scoped.get_online_features([entity_id], _names(feature_names))
-        if all(column.status[0] == Status.NOT_FOUND for column in read.columns):
+        if all(column.status[0] == _NOT_FOUND for column in read.columns):
             # No value was found: this read raises for an unknown entity.
             await scoped.get_all_features(entity_id)
-    features = [_value(column, 0, large_integers) for column in read.columns]
+    (features,) = _values_of_rows(read, large_integers)
     return _json({**named, "features": features, "timestamp": rfc3339(read.as_of_time)})
 
 
@@ -154,29 +175,22 @@ def _json(content: dict[str, Any]) -> Response:
 
 
 def _columns(read: OnlineFeatures, body: FeaturesBody, large_integers: LargeIntegers) -> dict[str, Any]:
-    rows = range(len(read))
     features = []
     for column in read.columns:
         feature: dict[str, Any] = {"feature_name": column.name, "version": column.version}
-        feature["values"] = [value_at(column, row, large_integers) for row in rows]
+        feature["values"] = values_of(column, large_integers)
         if body.event_times:
-            feature["timestamps"] = [_time(column, row) for row in rows]
+            feature["timestamps"] = times_of(column)
         if body.statuses:
-            feature["statuses"] = [_status(column, row) for row in rows]
+            feature["statuses"] = statuses_of(column)
         features.append(feature)
     named = {"entity_ids": read.entity_ids} if body.entities is None else {"entities": body.entities}
     return named | {"features": features}
 
 
 def _rows(read: OnlineFeatures, body: FeaturesBody, large_integers: LargeIntegers) -> dict[str, Any]:
-    shown = {"event_times": body.event_times, "statuses": body.statuses}
-    return {
-        "rows": [
-            _named_row(read, body, row)
-            | {"features": [_value(column, row, large_integers, **shown) for column in read.columns]}
-            for row in range(len(read))
-        ]
-    }
+    rows = _values_of_rows(read, large_integers, event_times=body.event_times, statuses=body.statuses)
+    return {"rows": [_named_row(read, body, row) | {"features": values} for row, values in enumerate(rows)]}
 
 
 def _named_row(read: OnlineFeatures, body: FeaturesBody, row: int) -> dict[str, Any]:
@@ -185,33 +199,33 @@ def _named_row(read: OnlineFeatures, body: FeaturesBody, row: int) -> dict[str, 
     return {"entities": {name: values[row] for name, values in body.entities.items()}}
 
 
-def _value(
-    column: Column, row: int, large_integers: LargeIntegers, *, event_times: bool = True, statuses: bool = True
-) -> dict[str, Any]:
-    value = {
-        "feature_name": column.name,
-        "value": value_at(column, row, large_integers),
-        "version": column.version,
-    }
+def _values_of_rows(
+    read: OnlineFeatures, large_integers: LargeIntegers, *, event_times: bool = True, statuses: bool = True
+) -> Sequence[Sequence[dict[str, Any]]]:
+    """The values of each row, with what is said of them."""
+    if not read.columns:
+        return [()] * len(read)
+    return list(zip(*(_values(each, large_integers, event_times, statuses) for each in read.columns), strict=True))
+
+
+def _values(column: Column, large_integers: LargeIntegers, event_times: bool, statuses: bool) -> list[dict[str, Any]]:
+    name, version = column.name, column.version
+    values: list[dict[str, Any]] = [
+        {"feature_name": name, "value": value, "version": version} for value in values_of(column, large_integers)
+    ]
     if event_times:
-        value["timestamp"] = _time(column, row)
+        for value, time in zip(values, times_of(column), strict=True):
+            value["timestamp"] = time
     if statuses:
-        value["status"] = _status(column, row)
-    return value
+        for value, status in zip(values, statuses_of(column), strict=True):
+            value["status"] = status
+    return values
 
 
-def _status(column: Column, row: int) -> str:
-    return Status(int(column.status[row])).name
-
-
-def _time(column: Column, row: int) -> str | None:
-    return rfc3339(column.event_time[row]) if column.status[row] in _TIMED else None
-
-
-def _check_encoding(request: Request) -> None:
+def _check_encoding(scope: Scope) -> None:
     """Refuse bytes that are not UTF-8. The server has replaced them, so they would name another entity."""
     try:
-        unquote_to_bytes(request.scope["raw_path"]).decode()
+        unquote_to_bytes(scope["raw_path"]).decode()
     except UnicodeDecodeError as error:
         raise InvalidInput(
             "entity_id is not UTF-8; percent-encode its UTF-8 bytes",

@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,10 @@ _SPECIAL = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 _EXACT = 2**53
 """Clients whose numbers are doubles, such as JavaScript, read integers up to this magnitude without loss."""
 _INTEGER = re.compile("-?[1-9][0-9]{15,18}")
+_DOUBLE, _INT = ValueType.DOUBLE, ValueType.INT
+_PRESENT = int(Status.PRESENT)
+_TIMED = frozenset(map(int, (Status.PRESENT, Status.NULL_VALUE, Status.OUTSIDE_MAX_AGE)))
+_NAMES = {int(each): each.name for each in Status}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -33,17 +38,35 @@ def to_json(value: object, large_integers: LargeIntegers = "string") -> Json:
     return value
 
 
-def row_values(columns: Sequence[Column], row: int, large_integers: LargeIntegers) -> dict[str, Json]:
-    """Feature name -> value, null if it is not PRESENT."""
-    return {column.name: value_at(column, row, large_integers) for column in columns}
+def values_of(column: Column, large_integers: LargeIntegers = "string") -> list[Json]:
+    """The values of a column, null where one is not PRESENT."""
+    values: list[Json] = column.values.tolist()
+    if _has_strings(values, column.value_type, large_integers):
+        values = [to_json(each, large_integers) for each in values]
+    status = column.status.tobytes()
+    if status.count(_PRESENT) == len(status):
+        return values
+    return [value if each == _PRESENT else None for value, each in zip(values, status, strict=True)]
 
 
-def value_at(column: Column, row: int, large_integers: LargeIntegers = "string") -> Json:
-    """One value of a column, null if it is not PRESENT."""
-    if column.status[row] != Status.PRESENT:
-        return None
-    value = column.values[row]
-    return to_json(value.tolist() if hasattr(value, "tolist") else value, large_integers)
+def times_of(column: Column) -> list[str | None]:
+    """The event times of a column, null where no value was found."""
+    times = column.event_time.tolist()
+    return [rfc3339(at) if each in _TIMED else None for at, each in zip(times, column.status.tobytes(), strict=True)]
+
+
+def statuses_of(column: Column) -> list[str]:
+    """The names of the statuses of a column."""
+    return [_NAMES[each] for each in column.status.tobytes()]
+
+
+def rows_of(columns: Sequence[Column], rows: int, large_integers: LargeIntegers) -> list[dict[str, Json]]:
+    """Feature name -> value per row, null if it is not PRESENT."""
+    names = [each.name for each in columns]
+    if not names:
+        return [{} for _ in range(rows)]
+    values = [values_of(each, large_integers) for each in columns]
+    return [dict(zip(names, row, strict=True)) for row in zip(*values, strict=True)]
 
 
 def given_columns(features: Mapping[str, Json]) -> list[Column]:
@@ -51,9 +74,19 @@ def given_columns(features: Mapping[str, Json]) -> list[Column]:
     return [_given(name, _number(value)) for name, value in features.items()]
 
 
+@lru_cache(maxsize=16_384)
 def rfc3339(micros: int) -> str:
     """Microseconds since 1970 UTC as RFC 3339."""
-    return (_EPOCH + timedelta(microseconds=int(micros))).isoformat().replace("+00:00", "Z")
+    return (_EPOCH + timedelta(microseconds=micros)).isoformat().replace("+00:00", "Z")
+
+
+def _has_strings(values: list[Json], value_type: ValueType, large_integers: LargeIntegers) -> bool:
+    """Whether some of the numbers are strings in JSON."""
+    if value_type is _DOUBLE:
+        return not all(map(math.isfinite, values))  # type: ignore[arg-type]
+    if value_type is _INT and large_integers == "string":
+        return bool(values) and (max(values) > _EXACT or min(values) < -_EXACT)  # type: ignore[operator, type-var]
+    return False
 
 
 def _number(value: Json) -> Json:

@@ -26,7 +26,7 @@ from featurama_gateway.rest.bodies import (
 )
 from featurama_gateway.rest.fields import BatchIds, LargeIntegers, Name, NameParameter, VersionParameter
 from featurama_gateway.rest.json_body import JsonRoute
-from featurama_gateway.rest.json_values import rfc3339, row_values
+from featurama_gateway.rest.json_values import Json, rfc3339, rows_of
 from featurama_gateway.rest.predictor import Predictor
 
 BatchRequest = Annotated[
@@ -101,8 +101,8 @@ def predictions(store: FeatureStore, default_model: str) -> APIRouter:
             named: list[dict[str, Any]] = [{"entity_id": each} for each in ids]
         else:
             ids = await predictor.ids(namespace, batch.entities, batch)
-            rows_of = zip(*batch.entities.values(), strict=True)
-            named = [{"keys": dict(zip(batch.entities, row, strict=True))} for row in rows_of]
+            keys = zip(*batch.entities.values(), strict=True)
+            named = [{"keys": dict(zip(batch.entities, row, strict=True))} for row in keys]
         rows: list[BatchSuccess | BatchError | None] = [
             _refused(each, name) for each, name in zip(ids, named, strict=True)
         ]
@@ -120,8 +120,9 @@ def predictions(store: FeatureStore, default_model: str) -> APIRouter:
             )
         made = await predictor.rows(namespace, [ids[row] or "" for row in valid], None, batch)
         failed = {error.row: error for error in made.errors}
+        features = rows_of(made.features, len(made), large_integers)
         for at, row in enumerate(valid):
-            rows[row] = _row(named[row], made, at, failed.get(at), large_integers, documented=documented)
+            rows[row] = _row(named[row], made, at, failed.get(at), features[at], documented=documented)
         return answer(
             BatchPrediction(
                 predictions=[row for row in rows if row is not None],
@@ -141,7 +142,7 @@ def _prediction(made: Predictions, entity_id: str | None, large_integers: LargeI
         "prediction": float(made.values[0]),
         "target": made.target,
         "entity_id": entity_id,
-        "features_used": row_values(made.features, 0, large_integers),
+        "features_used": rows_of(made.features, 1, large_integers)[0],
         "missing_features": list(made.missing.get(0, ())),
         "model": made.model,
         "version": made.version,
@@ -163,7 +164,7 @@ def _row(
     made: Predictions,
     at: int,
     error: RowError | None,
-    large_integers: LargeIntegers,
+    features: dict[str, Json],
     *,
     documented: bool,
 ) -> BatchSuccess | BatchError:
@@ -174,7 +175,7 @@ def _row(
         **named,
         prediction=value,
         predicted_duration=value if documented else None,
-        features=row_values(made.features, at, large_integers),
+        features=features,
         **_classified(made, at),
     )
 

@@ -64,7 +64,9 @@ class IngestServicer:
             wire.entity_name(request), through, entity_type=request.entity_type or None
         )
         return pb.DeleteEntityResponse(
-            deleted_through_time=wire.to_timestamp(deletion.deleted_through), cleaned=deletion.cleaned
+            deleted_through_time=wire.to_timestamp(deletion.deleted_through),
+            cleaned=deletion.cleaned,
+            found=deletion.found,
         )
 
     async def delete_feature_values(self, request: pb.DeleteFeatureValuesRequest, call: Call) -> Reply:
@@ -74,7 +76,9 @@ class IngestServicer:
         store = await self._stores.get(request.namespace)
         deletion = await store.delete_feature_values(wire.entity_name(request), list(request.features), through)
         return pb.DeleteFeatureValuesResponse(
-            deleted_through_time=wire.to_timestamp(deletion.deleted_through), cleaned=deletion.cleaned
+            deleted_through_time=wire.to_timestamp(deletion.deleted_through),
+            cleaned=deletion.cleaned,
+            found=deletion.found,
         )
 
     async def write(self, namespace: str, rows: WriteRequest) -> WriteReport:

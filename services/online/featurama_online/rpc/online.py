@@ -20,7 +20,7 @@ from featurama_core.types.block import Answer
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.roles import NO_ROLE, Role, RowEntities
 from featurama_core.types.sizes import row_bytes, run_end
-from featurama_online.rpc.asked import Remembered, selection
+from featurama_online.rpc.request_shape import RequestShapes, selection
 from featurama_service.calls import Call, Reply
 from featurama_service.methods import Service, server_stream, unary
 
@@ -39,7 +39,7 @@ class OnlineServicer:
 
     def __init__(self, stores: Stores) -> None:
         self._stores = stores
-        self._remembered = Remembered()
+        self._shapes = RequestShapes()
 
     def service(self) -> Service:
         """The service with all its methods."""
@@ -63,23 +63,23 @@ class OnlineServicer:
             read = await store.get_all_features(_only_entity(request))
             statuses, event_times = request.include_statuses, request.include_event_times
             return _encoded(Answer.of(read.columns), read.as_of_time, statuses=statuses, event_times=event_times)
-        asked, entities = self._remembered.asked(request, sent.roles), sent.ids
-        wanted, statuses, event_times = asked.features, asked.statuses, asked.event_times
+        shape, entities = self._shapes.shape_of(request, sent.roles), sent.ids
+        wanted, statuses, event_times = shape.features, shape.statuses, shape.event_times
         if sent.keys:
-            store = await self._stores.get(asked.namespace)
+            store = await self._stores.get(shape.namespace)
             entities = await rows_of(store, sent, list(wanted.references) or None, wanted.service)
             call.rows = len(entities)
         entities.check(limit=MAX_ENTITIES)
-        namespace = await self._stores.namespace(asked.namespace)
+        namespace = await self._stores.namespace(shape.namespace)
         plan = await plan_of(namespace, wanted)
         cost = plan.features.cost
         call.check_size(cost.least_bytes(call.rows, beside=statuses + 8 * event_times))
         work = cost.work_bytes(call.rows)
         if work <= _LEAST:
-            found, as_of = await read_newest(namespace, entities, plan, asked.consistency)
+            found, as_of = await read_newest(namespace, entities, plan, shape.consistency)
             return _encoded(found, as_of, statuses=statuses, event_times=event_times)
         async with call.working(work):
-            found, as_of = await read_newest(namespace, entities, plan, asked.consistency)
+            found, as_of = await read_newest(namespace, entities, plan, shape.consistency)
             return await off_loop(work > _LITTLE, _encoded, found, as_of, statuses=statuses, event_times=event_times)
 
     async def get_feature_history(self, request: pb.GetFeatureHistoryRequest, call: Call) -> Reply:

@@ -12,11 +12,11 @@ from featurama_core.frames.cells import Cells
 from featurama_core.frames.predictions import Contributions
 from featurama_core.namespace import Namespace
 from featurama_core.off_loop import off_loop
-from featurama_core.retrieval.cost import ReadCost
 from featurama_core.store import EmbeddedStore
 from featurama_core.stores import Stores
+from featurama_core.types.column import Column
 from featurama_core.types.errors import InvalidInput
-from featurama_core.types.values import Status, parse_value_type
+from featurama_core.types.values import Status
 from featurama_core.types.writes import check_counts
 from featurama_model.default_model import DefaultModel
 from featurama_model.manifest import ModelManifest
@@ -57,19 +57,19 @@ class PredictionServicer:
             version=request.version,
             alias=request.alias or CHAMPION,
             entity_ids=list(request.entity_ids),
-            given=await off_loop(call.is_large, wire.columns_from_proto, request.given, _rows(request), written=True),
+            given=await off_loop(call.is_large, _given, request),
             contributions=request.include_contributions,
         )
         if request.keys:
             wanted = replace(wanted, entity_ids=await self._ids(namespace, wanted, wire.keys_of(request.keys)))
         call.rows = wanted.rows()
         model = await self._predictor.models.get(namespace, wanted.model, version=wanted.version, alias=wanted.alias)
-        cost = ReadCost.of_shapes(parse_value_type(each.value_type) for each in model.manifest.features)
+        cost = model.manifest.cost
         if request.include_features:
             call.check_size(cost.least_bytes(call.rows, beside=9))
         inputs = 16 * call.rows * len(model.manifest.engineered.columns)
         async with call.working(cost.work_bytes(call.rows) + inputs):
-            predicted = await self._predictor.predict(namespace, wanted)
+            predicted = await self._predictor.predict(namespace, wanted, model)
             large = call.rows * len(predicted.columns) > _FEW_VALUES
             return await off_loop(large, _answer, predicted, call, with_features=request.include_features)
 
@@ -85,32 +85,34 @@ class PredictionServicer:
 
 def _answer(predicted: Prediction, call: Call, *, with_features: bool) -> bytes:
     manifest, explained = predicted.manifest, predicted.contributions
-    # A name stands in every row that lacks its feature.
-    lacking = [int((column.status != Status.PRESENT).sum()) * len(column.name) for column in predicted.columns]
-    call.check_size(sum(lacking))
-    message = pb.PredictResponse(
-        predictions=predicted.values.tolist(),
-        target=manifest.target,
-        model=manifest.name,
-        version=manifest.version,
-        features=(wire.columns_to_proto(predicted.columns, statuses=True, event_times=True) if with_features else ()),
-        row_errors=[
-            pb.PredictRowError(
-                row=error.row,
-                reason=errors_pb2.ErrorReason.ValueType(error.reason),
-                message=error.message,
-                field=error.field,
-            )
-            for error in predicted.row_errors
-        ],
-        missing=[pb.MissingFeatures(row=row, features=names) for row, names in predicted.missing.items()],
-        as_of_time=wire.to_timestamp(predicted.as_of_time),
-        contributions=() if explained is None else _contributions(manifest, explained),
-        base_values=() if explained is None else explained.base.tolist(),
-        predicted_classes=predicted.classes(),
-        class_probabilities=_probabilities(predicted),
+    if predicted.missing:
+        # A name stands in every row that lacks its feature.
+        lacking = [int((column.status != Status.PRESENT).sum()) * len(column.name) for column in predicted.columns]
+        call.check_size(sum(lacking))
+    return call.encode(
+        wire.predict_response_to_wire(
+            predicted.values,
+            predicted.columns if with_features else (),
+            None if explained is None else explained.base,
+            target=manifest.target,
+            model=manifest.name,
+            version=manifest.version,
+            row_errors=[
+                pb.PredictRowError(
+                    row=error.row,
+                    reason=errors_pb2.ErrorReason.ValueType(error.reason),
+                    message=error.message,
+                    field=error.field,
+                )
+                for error in predicted.row_errors
+            ],
+            missing=[pb.MissingFeatures(row=row, features=names) for row, names in predicted.missing.items()],
+            as_of_time=wire.to_timestamp(predicted.as_of_time),
+            contributions=() if explained is None else _contributions(manifest, explained),
+            predicted_classes=predicted.classes(),
+            class_probabilities=_probabilities(predicted),
+        )
     )
-    return call.encode(message)
 
 
 def _probabilities(predicted: Prediction) -> list[pb.ClassProbability]:
@@ -127,6 +129,10 @@ def _contributions(manifest: ModelManifest, explained: Contributions) -> list[pb
         pb.Contribution(column=column.name, features=column.inputs, values=values)
         for column, values in zip(manifest.engineered.columns, explained.values.T.tolist(), strict=True)
     ]
+
+
+def _given(request: pb.PredictRequest) -> list[Column]:
+    return wire.columns_from_proto(request.given, _rows(request), written=True) if request.given else []
 
 
 def _rows(request: pb.PredictRequest) -> int:

@@ -9,7 +9,7 @@ from featurama.v1 import online_service_pb2 as pb
 from featurama_core.types.errors import InvalidInput
 from featurama_core.types.references import FeatureSelection
 from featurama_core.types.roles import Role
-from featurama_online.rpc.asked import Asked, Remembered
+from featurama_online.rpc.request_shape import RequestShape, RequestShapes
 
 pytestmark = pytest.mark.unit
 
@@ -19,12 +19,12 @@ def request(*ids: str, **fields: object) -> pb.GetOnlineFeaturesRequest:
 
 
 def test_requests_of_other_entities_are_one() -> None:
-    remembered = Remembered()
-    first = remembered.asked(request("fry"), ())
-    assert Asked("", FeatureSelection(("mood",)), None, False, False) == first
-    assert first is remembered.asked(request("leela", "bender"), ())
+    shapes = RequestShapes()
+    first = shapes.shape_of(request("fry"), ())
+    assert RequestShape("", FeatureSelection(("mood",)), None, False, False) == first
+    assert first is shapes.shape_of(request("leela", "bender"), ())
     columns = [pb.EntityColumn(role="", entity_ids=["fry"])]
-    assert first is remembered.asked(request(entities=columns), ())
+    assert first is shapes.shape_of(request(entities=columns), ())
 
 
 @pytest.mark.parametrize(
@@ -42,22 +42,22 @@ def test_requests_of_other_entities_are_one() -> None:
 )
 def test_every_other_field_makes_another_request(fields: dict[str, object]) -> None:
     """Whichever of the two comes first."""
-    remembered = Remembered()
-    plain, other = remembered.asked(request("fry"), ()), remembered.asked(request("fry", **fields), ())
+    shapes = RequestShapes()
+    plain, other = shapes.shape_of(request("fry"), ()), shapes.shape_of(request("fry", **fields), ())
     assert plain != other
-    assert other is remembered.asked(request("fry", **fields), ())
-    assert plain is remembered.asked(request("fry"), ())
+    assert other is shapes.shape_of(request("fry", **fields), ())
+    assert plain is shapes.shape_of(request("fry"), ())
 
 
 def test_the_roles_that_a_request_declares_are_part_of_it() -> None:
     roles = (Role("home", "team"), Role("away", "team"))
-    remembered = Remembered()
-    plain, of_roles = remembered.asked(request("fry"), ()), remembered.asked(request("fry"), roles)
+    shapes = RequestShapes()
+    plain, of_roles = shapes.shape_of(request("fry"), ()), shapes.shape_of(request("fry"), roles)
     assert ((), roles) == (plain.features.roles, of_roles.features.roles)
 
 
 def test_a_refused_request_is_refused_again() -> None:
-    remembered = Remembered()
+    shapes = RequestShapes()
     for _ in range(2):
         with pytest.raises(InvalidInput, match="consistency 77 is not known"):
-            remembered.asked(request("fry", consistency=77), ())
+            shapes.shape_of(request("fry", consistency=77), ())

@@ -26,7 +26,7 @@ _CONSISTENCY: Final[dict[int, Consistency | None]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RequestShape:
     """A request without its entities."""
 
     namespace: str
@@ -36,7 +36,7 @@ class Asked:
     event_times: bool
 
     @classmethod
-    def of(cls, request: pb.GetOnlineFeaturesRequest, roles: tuple[Role, ...]) -> Asked:
+    def of(cls, request: pb.GetOnlineFeaturesRequest, roles: tuple[Role, ...]) -> RequestShape:
         """Raises InvalidInput for what no read can have."""
         references, service = selection(request.features, request.feature_service)
         features = FeatureSelection.of(references, service, dict(request.ttl_revisions), roles)
@@ -49,20 +49,20 @@ class Asked:
         )
 
 
-class Remembered:
+class RequestShapes:
     """The requests that were read last."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[bytes, tuple[Role, ...]], Asked] = {}
+        self._known: dict[tuple[bytes, tuple[Role, ...]], RequestShape] = {}
 
-    def asked(self, request: pb.GetOnlineFeaturesRequest, roles: tuple[Role, ...]) -> Asked:
+    def shape_of(self, request: pb.GetOnlineFeaturesRequest, roles: tuple[Role, ...]) -> RequestShape:
         """What the request says; its entities are removed from it. roles: that it declares."""
         for each in ("entity_ids", "entities", "keys"):
             request.ClearField(each)
         key = request.SerializeToString(), roles
         found = self._known.get(key)
         if found is None:
-            found = Asked.of(request, roles)
+            found = RequestShape.of(request, roles)
             if len(self._known) >= _REMEMBERED:
                 self._known.clear()
             if len(key[0]) <= _LARGEST:

@@ -1,0 +1,1 @@
+"""What a store of a size needs: `costs` are measured, `needs` follow from them."""
