@@ -15,6 +15,7 @@ import polars as pl
 
 from benchmarks.pace import Figures, Pace, Target, in_turns
 from featurama_core.retrieval.as_of import HistoryKeys, as_of, as_of_many
+from featurama_core.types.order import sort_history
 
 DAY = 86_400_000_000
 LABELS, HISTORY, ENTITIES, FEATURES = 1_000_000, 10_000_000, 10_000, 10
@@ -82,11 +83,8 @@ def sorting() -> dict[str, Callable[[], object]]:
     """By entity, event time and ingest time."""
     entity, moment, ingested = history(np.random.default_rng(8))
     frame = pl.DataFrame({"entity": entity, "time": moment, "ingested": ingested})
+    assert np.array_equal(np.lexsort((ingested, moment, entity)), sort_history(entity, moment, ingested))
     return {
         "sort_by_polars": lambda: frame.sort("entity", "time", "ingested"),
         "sort": lambda: sort_history(entity, moment, ingested),
     }
-
-
-def sort_history(entity: np.ndarray, moment: np.ndarray, ingested: np.ndarray) -> np.ndarray:
-    return np.lexsort((ingested, moment, entity))

@@ -278,11 +278,13 @@ async def test_a_target_is_built_by_one_call_at_a_time(store: OpenedStore, tmp_p
     assert [] == await asyncio.to_thread(lambda: list(tmp_path.glob(".*")))
 
 
-async def test_few_entities_are_read_by_lookup_and_many_by_what_is_quicker(store: OpenedStore) -> None:
+async def test_few_rows_are_read_by_seeks_and_few_entities_by_lookups(store: OpenedStore) -> None:
     """`explain` names the way and the reason, and counts what will be read."""
     made = await store.training_set(labels(), ["speed", "note"])
     plan = await made.explain()
-    assert {read.strategy for read in plan.reads} == {"lookup"}
+    assert {read.strategy for read in plan.reads} == {"seek"}
+    many = await store.training_set(pa.concat_tables([labels()] * 40), ["speed", "note"])
+    assert {read.strategy for read in (await many.explain()).reads} == {"lookup"}
     assert (plan.label_rows, plan.label_entities, plan.partitions) == (500, 41, len(plan.reads))
     scanned = await store.training_set(labels(), ["speed", "note"], strategy="scan")
     assert {(read.strategy, read.reason) for read in (await scanned.explain()).reads} == {("scan", "as requested")}

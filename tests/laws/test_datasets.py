@@ -49,7 +49,7 @@ def test_training_sets_agree_with_point_in_time_reads(arena: Arena, examples: se
         writes=WRITES,
         labels=LABELS,
         known=st.sampled_from([None, "label", 0, 30 * SECOND]),
-        strategy=st.sampled_from(["scan", "lookup", "auto"]),
+        strategy=st.sampled_from(["scan", "lookup", "seek", "auto"]),
         forgotten=st.sampled_from(["", "level", "home", "heat", "all"]),
         aged=st.sampled_from([0, RETENTION // 2]),
     )
@@ -78,7 +78,7 @@ def test_the_newest_values_of_all_agree_with_online_reads(arena: Arena, examples
     """A set without labels and without a grid is an online read of every entity."""
 
     @settings(examples, max_examples=max(examples.max_examples // 3, 6))
-    @given(writes=WRITES, strategy=st.sampled_from(["scan", "lookup"]))
+    @given(writes=WRITES, strategy=st.sampled_from(["scan", "lookup", "seek"]))
     def check(writes: Drawn, strategy: Any) -> None:
         with arena.scene() as scene:
             write_all(scene, writes)

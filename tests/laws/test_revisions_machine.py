@@ -150,7 +150,7 @@ class RevisionMachine:
     @step(
         labels=st.lists(st.tuples(ENTITY, ANCHOR, BESIDE), min_size=4, max_size=12),
         known=st.one_of(st.none(), st.just("label"), st.tuples(ANCHOR, st.sampled_from([-1, 0, 1]))),
-        strategy=st.sampled_from(["point in time", "point in time", "scan", "lookup", "values only"]),
+        strategy=st.sampled_from(["point in time", "point in time", "scan", "lookup", "seek", "values only"]),
         pinned=st.sampled_from([None, 1, 2, 3]),
         server=SERVER,
     )

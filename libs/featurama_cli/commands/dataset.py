@@ -39,7 +39,8 @@ async def build(
         typer.Option("--column-separator", help="Text for the dots in names of feature columns, such as __ or _."),
     ] = ".",
     strategy: Annotated[
-        Literal["auto", "scan", "lookup"], typer.Option("--strategy", help="How history is read (storage only).")
+        Literal["auto", "scan", "lookup", "seek"],
+        typer.Option("--strategy", help="How history is read (storage only)."),
     ] = "auto",
     explain: Annotated[bool, typer.Option("--explain", help="Show the plan of the reads, without reading.")] = False,
     as_json: JsonOption = False,

@@ -58,7 +58,7 @@ class DatasetMethods(ReadingMethods, EntityMethods):
         event_times: bool = False,
         column_separator: str = ".",
         memory: int | str = "2GB",
-        strategy: Literal["auto", "scan", "lookup"] = "auto",
+        strategy: Literal["auto", "scan", "lookup", "seek"] = "auto",
     ) -> TrainingDataset:
         """Point-in-time features for any number of label rows, streamed to frames or files. Requires pyarrow.
 
@@ -111,7 +111,9 @@ class DatasetMethods(ReadingMethods, EntityMethods):
                 then `destination__traffic_level`.
             memory: Approximate memory limit, bytes or a text such as "2GB", at least 64 MB. Servers ignore it and
                 answer 100,000 rows at a time.
-            strategy: How history is read. It does not change the rows; servers ignore it.
+            strategy: How history is read: "scan" for whole partitions, "lookup" for the entities of the rows, "seek"
+                for one event per row (on CQL as "lookup"), "auto" for the one that is estimated to be the fastest. It
+                does not change the rows; servers ignore it.
 
         Returns:
             A dataset with `to_pandas`, `to_polars`, `to_arrow`, `to_numpy`, `to_dict`, `batches`, `write` and

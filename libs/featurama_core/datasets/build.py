@@ -26,6 +26,7 @@ import numpy as np
 from featurama_core.datasets.files import Format, WriteTable, format_of, new_file, sha256_of
 from featurama_core.datasets.manifest import FORMAT_VERSION, Manifest, code_versions, manifest_path
 from featurama_core.datasets.progress import Watcher
+from featurama_core.off_loop import Behind
 from featurama_core.types.errors import Conflict, InvalidInput
 from featurama_core.types.values import BoolArray
 
@@ -212,21 +213,27 @@ async def _write_parts(
     # A single file has no finished parts: it is written again from the stored joins.
     done: dict[str, Any] = {} if whole else dict(work.notes.get("parts", {}))
     files = ExitStack()
+    write: WriteTable | None = None
+
+    async def put(part: Part) -> None:
+        nonlocal write
+        facts, table = await asyncio.to_thread(part.facts), source.described(part.table, request)
+        if whole:
+            if write is None:
+                opening = new_file(folder / target.name, table.schema, kind)
+                write = await asyncio.to_thread(files.enter_context, opening)
+            await asyncio.to_thread(write, table)
+            done[str(part.number)] = facts
+        else:
+            path = folder / f"part-{part.number:05}.{kind}"
+            done[str(part.number)] = facts | await asyncio.to_thread(_write_part, path, table, kind)
+            await asyncio.to_thread(work.note, {"parts": done})
+
     try:
-        write: WriteTable | None = None
-        async with aclosing(source.parts(work, progress, {int(each) for each in done})) as parts:
+        # The next part is made while one is written.
+        async with aclosing(source.parts(work, progress, {int(each) for each in done})) as parts, Behind() as writing:
             async for part in parts:
-                facts, table = await asyncio.to_thread(part.facts), source.described(part.table, request)
-                if whole:
-                    if write is None:
-                        opening = new_file(folder / target.name, table.schema, kind)
-                        write = await asyncio.to_thread(files.enter_context, opening)
-                    await asyncio.to_thread(write, table)
-                    done[str(part.number)] = facts
-                else:
-                    path = folder / f"part-{part.number:05}.{kind}"
-                    done[str(part.number)] = facts | await asyncio.to_thread(_write_part, path, table, kind)
-                    await asyncio.to_thread(work.note, {"parts": done})
+                await writing.do(put(part))
     except BaseException:
         await asyncio.shield(asyncio.to_thread(files.__exit__, *sys.exc_info()))
         raise

@@ -7,8 +7,11 @@ from typing import Any, Literal
 
 from featurama_core.datasets.text import aligned, counted
 
-ChosenStrategy = Literal["scan", "lookup"]
-Strategy = Literal["auto", "scan", "lookup"]
+ChosenStrategy = Literal["scan", "lookup", "seek"]
+Strategy = Literal["auto", "scan", "lookup", "seek"]
+"""scan: whole partitions. lookup: the entities of the rows. seek: one event per row if the storage finds it (SQLite),
+else as lookup. auto: the one that is estimated to be the fastest.
+"""
 
 
 @dataclass(frozen=True, slots=True)

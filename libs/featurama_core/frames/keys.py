@@ -19,7 +19,7 @@ from featurama_core.frames.values import CellError, TypedCells
 from featurama_core.frames.zones import TimeRules
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.imports import ImportScope
-from featurama_core.types.names import check_name, entity_id_problem
+from featurama_core.types.names import are_entity_ids, check_name, entity_id_problem
 from featurama_core.types.values import BoolArray, Int64Array
 from featurama_core.types.writes import MAX_ROWS_PER_WRITE, Outcome, Verdict
 
@@ -107,10 +107,15 @@ class CodedTexts:
     def problems(self, field: str, *, may_lack: bool = False) -> dict[int, CellError]:
         """Problems by row. Each distinct text is checked once. may_lack: whether a text may be missing."""
         reason = Reason.INVALID_ENTITY_ID if field == "entity_id" else Reason.INVALID_NAME
-        wrong = {code: problem for code, text in enumerate(self.texts) if (problem := _problem(text, field))}
+        wrong: dict[int, str] = {}
+        if field != "entity_id" or not are_entity_ids(self.texts):
+            wrong = {code: problem for code, text in enumerate(self.texts) if (problem := _problem(text, field))}
         if not may_lack:
             wrong[-1] = f"{field} is missing or not text"
-        bad = np.flatnonzero(np.isin(self.codes, list(wrong)))
+        # Code -1 is the last place.
+        is_wrong = np.zeros(len(self.texts) + 1, dtype=np.bool_)
+        is_wrong[list(wrong)] = True
+        bad = np.flatnonzero(is_wrong[self.codes])
         return {row: (reason, wrong[code]) for row, code in zip(bad.tolist(), self.codes[bad].tolist(), strict=True)}
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from featurama_core.types.order import sort_pairs
 from featurama_core.types.values import Int64Array
 
 
@@ -37,7 +38,7 @@ class EntityRows:
         cls, entity_ids: Sequence[str], entity: Int64Array, event_time: Int64Array, row: Int64Array
     ) -> EntityRows:
         """Rows with the codes of their entities, in any order."""
-        order = np.lexsort((event_time, entity))
+        order = sort_pairs(entity, event_time)
         entity = entity[order]
         bounds = np.searchsorted(entity, np.arange(len(entity_ids) + 1))
         return cls(entity_ids, entity, bounds, event_time[order], row[order])

@@ -8,6 +8,7 @@ has the winner. Tombstones, retention and ttl are applied afterwards, in `answer
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
@@ -16,13 +17,15 @@ from numpy.typing import NDArray
 from featurama_core.retrieval.answer import Stored, Winners
 from featurama_core.retrieval.as_of import HistoryKeys
 from featurama_core.retrieval.entity_rows import EntityRows
-from featurama_core.retrieval.visibility import AsOf, may_see, newest
-from featurama_core.storage.records import History
+from featurama_core.retrieval.visibility import AsOf, may_see, newest, winners_of_events
+from featurama_core.storage.records import History, Seeks, Sought
 from featurama_core.types.column import Column
 from featurama_core.types.references import ResolvedFeature
 from featurama_core.types.revisions import Bound
-from featurama_core.types.times import MAX_TIME
+from featurama_core.types.times import MAX_TIME, MIN_TIME
 from featurama_core.types.values import BoolArray, Int64Array
+
+_ANY_TIME = np.iinfo(np.int64).max
 
 
 class MatchSink(Protocol):
@@ -93,6 +96,36 @@ class RowJoin:
                 self._found(members, histories, rows, winner)
         self._pending[rows] = self.open[:, rows].any(axis=0)
 
+    def needing(self, start: int) -> Int64Array:
+        """Positions of the rows that need a period from `start` on; see `entities`."""
+        return np.flatnonzero(self._pending & may_see(self.rows.event_time, start, MAX_TIME, None))
+
+    def seeks(self, rows: Int64Array) -> Seeks:
+        """The seeks of these rows, positions in ascending order."""
+        entity = self.rows.entity[rows]
+        first = np.diff(entity, prepend=-1) != 0
+        entity_ids = [self.rows.entity_ids[code] for code in entity[first].tolist()]
+        known = self._as_of.take(rows).ingested_at
+        ingested_at = np.broadcast_to(np.int64(_ANY_TIME if known is None else known), len(rows))
+        return Seeks(entity_ids, np.cumsum(first) - 1, self.rows.event_time[rows], ingested_at)
+
+    def take_events(self, rows: Int64Array, wanted: Seeks, sought: Sequence[Sought]) -> Int64Array:
+        """Join rows with the newest event of each. -> codes of entities whose older events of the period are needed,
+        because a newest one lacks a value.
+        """
+        as_of, histories = self._as_of.take(rows), [each.history for each in sought]
+        for members, keys in shared_keys(histories):
+            if len(keys):
+                (winner,) = newest(keys, [None], wanted.entity, as_of)
+                event_time = sought[members[0]].event_time
+                self._found(members, histories, rows, winners_of_events(keys, winner, event_time))
+        lacking = np.zeros(len(rows), dtype=np.bool_)
+        for still_open, each in zip(self.open[:, rows], sought, strict=True):
+            lacking |= still_open & (each.event_time > MIN_TIME)
+        self._pending[rows] = self.open[:, rows].any(axis=0)
+        codes = self.rows.entity[rows[lacking]]
+        return codes[np.flatnonzero(np.diff(codes, prepend=-1))]
+
     def _found(
         self, members: Sequence[int], histories: Sequence[History], rows: Int64Array, winner: Int64Array
     ) -> None:
@@ -105,15 +138,26 @@ class RowJoin:
             found, source = rows[hit], winner[hit]
             for member in some:
                 self.open[member, found] = False
+            event_time = histories[some[0]].event_time[source]
             self._sink.add(
                 tuple(self._positions[member] for member in some),
                 self.rows.row[found],
-                histories[some[0]].event_time[source],
-                [histories[member].column.take(source) for member in some],
+                event_time,
+                _taken([histories[member].column for member in some], source, event_time),
             )
 
     def _refresh(self) -> None:
         self._pending = np.asarray(self.open.any(axis=0), dtype=np.bool_)
+
+
+def _taken(columns: Sequence[Column], source: Int64Array, event_time: Int64Array) -> list[Column]:
+    """The given rows of columns of one cell. Shared arrays stay shared."""
+    status = {id(each.status): each.status for each in columns}
+    shared = {key: each[source] for key, each in status.items()}
+    return [
+        replace(each, values=each.values[source], status=shared[id(each.status)], event_time=event_time)
+        for each in columns
+    ]
 
 
 def found_in(

@@ -23,6 +23,8 @@ from featurama_core.types.values import Int64Array
 
 VALUES_AT_ONCE = 1_000_000
 """Target number of stored values per read of lookups."""
+SEEKS_AT_ONCE = 4_096
+"""Label rows per read of seeks."""
 _FIRST_ENTITIES, _MOST_ENTITIES = 32, 5_000
 
 Finished = Callable[[int], Awaitable[None]]
@@ -39,7 +41,7 @@ class GroupReader:
         self._group = features[0].group
         self._features = features
         self.join = join
-        self._planner = Planner(source, features, join.rows.entity_ids, strategy)
+        self._planner = Planner(source, features, join, strategy)
         self._gone = horizon(self._group, MIN_TIME, now)
         self._codes = {entity_id: code for code, entity_id in enumerate(join.rows.entity_ids)}
 
@@ -62,9 +64,14 @@ class GroupReader:
             entities = await asyncio.to_thread(self.join.entities, start, start + self._length)
             values = 0
             if len(entities):
-                strategy, _ = await self._planner.choose(partitions, entities)
-                read = self._look_up(entities, start) if strategy == "lookup" else self._scans(partitions, start)
-                values = await read
+                rows = await asyncio.to_thread(self.join.needing, start)
+                strategy, _ = await self._planner.choose(partitions, entities, rows)
+                if strategy == "scan":
+                    values = await self._scans(partitions, start)
+                elif strategy == "seek":
+                    values = await self._seek(partitions, rows, start)
+                else:
+                    values = await self._look_up(entities, start)
             stage.advance(1, values)
             await finished(period)
 
@@ -75,18 +82,19 @@ class GroupReader:
         reads = []
         for partitions in periods:
             start = partitions[0].period * self._length
-            needed = await asyncio.to_thread(self._needed, start, partitions is periods[0])
-            if len(needed):
-                reads.append(await self._planner.explain(partitions, needed, scale))
+            rows = await asyncio.to_thread(self._reaching, start, partitions is periods[0])
+            if len(rows):
+                reads.append(
+                    await self._planner.explain(partitions, np.unique(self.join.rows.entity[rows]), rows, scale)
+                )
         return reads
 
-    def _needed(self, start: int, newest: bool) -> Int64Array:
+    def _reaching(self, start: int, newest: bool) -> Int64Array:
         time = self.join.rows.event_time
         reached = may_see(time, start, MAX_TIME, None)
         if not newest:
             reached &= ~may_see(time, start + self._length, MAX_TIME, None)
-        codes: Int64Array = np.unique(self.join.rows.entity[reached])
-        return codes
+        return np.flatnonzero(reached)
 
     async def _scans(self, partitions: Sequence[Partition], start: int) -> int:
         values = 0
@@ -101,6 +109,18 @@ class GroupReader:
         known = self._codes.get
         codes = np.fromiter((known(each, -1) for each in block.entity_ids), np.int64, len(block.entity_ids))
         self.join.take(codes, block.histories, start)
+
+    async def _seek(self, partitions: Sequence[Partition], rows: Int64Array, start: int) -> int:
+        values = 0
+        lacking = [rows[:0]]
+        for partition in partitions:
+            for first in range(0, len(rows), SEEKS_AT_ONCE):
+                some = rows[first : first + SEEKS_AT_ONCE]
+                wanted = await asyncio.to_thread(self.join.seeks, some)
+                sought = await self._source.seek(wanted, self._features, self._group, partition)
+                values += sum(len(each.history.entity) for each in sought)
+                lacking.append(await asyncio.to_thread(self.join.take_events, some, wanted, sought))
+        return values + await self._look_up(np.unique(np.concatenate(lacking)), start)
 
     async def _look_up(self, entities: Int64Array, start: int) -> int:
         values = 0

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from featurama_core.namespace import Namespace
 from featurama_core.retrieval.tombstones import TombstoneList, Tombstones
 from featurama_core.storage.layouts import Layout
-from featurama_core.storage.port import Consistency
-from featurama_core.storage.records import Cells, History, Partition, ScanBlock
+from featurama_core.storage.port import Consistency, SeekingStorage
+from featurama_core.storage.records import Cells, History, Partition, ScanBlock, Seeks, Sought
 from featurama_core.types.errors import StoreUnavailable
 from featurama_core.types.references import ResolvedFeature
 from featurama_core.types.schema import FeatureGroup
@@ -70,6 +70,19 @@ class ValueSource:
     ) -> AsyncIterator[ScanBlock]:
         """All stored values of features of one group in a partition, in blocks of whole entities."""
         return self._namespace.storage.scan_history([each.definition for each in features], group, partition)
+
+    @property
+    def seeks(self) -> bool:
+        """Whether `seek` finds single events."""
+        return isinstance(self._namespace.storage, SeekingStorage)
+
+    async def seek(
+        self, wanted: Seeks, features: Sequence[ResolvedFeature], group: FeatureGroup, partition: Partition
+    ) -> list[Sought]:
+        """The newest event of each row in a partition: see `SeekingStorage`."""
+        storage = self._namespace.storage
+        assert isinstance(storage, SeekingStorage)
+        return await storage.seek_history(wanted, [each.definition for each in features], group, partition)
 
     async def tombstones(self, entity_ids: Sequence[str]) -> Tombstones:
         """The deletion bounds of distinct entities."""

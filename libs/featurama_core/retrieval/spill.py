@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from featurama_core.retrieval.matches import Matches
 from featurama_core.types.column import Column
 from featurama_core.types.references import ResolvedFeature
 from featurama_core.types.schema import FeatureDefinition
-from featurama_core.types.values import Int64Array, ValueArray, ValueType
+from featurama_core.types.values import Int64Array, ValueArray, ValueType, empty_values
 
 SHARDS = 64
 """Number of shards on disk. Those that fit the memory are joined together."""
@@ -85,7 +85,8 @@ class EntityRowShards:
         table = pa.Table.from_batches(self._buffer, _SCHEMA).combine_chunks()
         encoded = table.column("entity_id").combine_chunks().dictionary_encode()
         of_entity = self._shards_of(encoded.dictionary.to_pylist())
-        shard = of_entity[encoded.indices.to_numpy()]
+        # Of small numbers the order is found without comparisons.
+        shard = of_entity.astype(np.uint16)[encoded.indices.to_numpy()]
         order = np.argsort(shard, kind="stable")
         cuts = np.searchsorted(shard[order], np.arange(self._shards + 1))
         with (
@@ -145,13 +146,55 @@ def _ranked(coded: list[Any]) -> tuple[list[str], Int64Array]:
     return ids.take(ascending).to_pylist(), entity
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Chunk:
-    """Matches of some features at the same rows and times."""
+class _Held:
+    """Matches of some features at the same rows and times, in arrays that grow. Arrays per block, made and released by
+    several threads, would leave the memory of the process in pieces that the system does not get back.
+    """
 
-    rows: Int64Array
-    event_time: Int64Array
-    columns: Sequence[Column]
+    def __init__(self, features: Sequence[ResolvedFeature]) -> None:
+        self._features = features
+        self._room = 0
+        self.count = 0
+        self.row_bytes = 16 + sum(1 + _value_bytes(each) for each in features)
+        self._rows = self._event_time = np.empty(0, dtype=np.int64)
+        self._status = np.empty((len(features), 0), dtype=np.uint8)
+        self._values = [_values(each, 0) for each in features]
+
+    @property
+    def rows(self) -> Int64Array:
+        """The rows of all matches, in order of arrival."""
+        return self._rows[: self.count]
+
+    def add(self, rows: Int64Array, event_time: Int64Array, columns: Sequence[Column]) -> None:
+        end = self.count + len(rows)
+        if end > self._room:
+            self._grow(max(end, 2 * self._room))
+        here = slice(self.count, end)
+        self._rows[here], self._event_time[here] = rows, event_time
+        for at, column in enumerate(columns):
+            self._status[at, here], self._values[at][here] = column.status, column.values
+        self.count = end
+
+    def batch(self, taken: Int64Array) -> Any:
+        """The given matches as a record batch."""
+        names, arrays = ["row", "event_time"], [pa.array(self._rows[taken]), pa.array(self._event_time[taken])]
+        for at, feature in enumerate(self._features):
+            names += [f"status_{at}", f"value_{at}"]
+            arrays += [pa.array(self._status[at][taken]), _to_arrow(self._values[at][taken], feature.definition)]
+        return pa.RecordBatch.from_arrays(arrays, names=names)
+
+    def _grow(self, room: int) -> None:
+        count, self._room = self.count, room
+        rows, event_time = np.empty(room, dtype=np.int64), np.empty(room, dtype=np.int64)
+        rows[:count], event_time[:count] = self._rows[:count], self._event_time[:count]
+        self._rows, self._event_time = rows, event_time
+        status = np.empty((len(self._features), room), dtype=np.uint8)
+        status[:, :count] = self._status[:, :count]
+        self._status = status
+        for at, feature in enumerate(self._features):
+            values = _values(feature, room)
+            values[:count] = self._values[at][:count]
+            self._values[at] = values
 
 
 class MatchSpool:
@@ -165,7 +208,7 @@ class MatchSpool:
         self._features = features
         self._part_rows = part_rows
         self._memory = memory
-        self._held: dict[tuple[int, ...], list[_Chunk]] = {}
+        self._held: dict[tuple[int, ...], _Held] = {}
         self._bytes = 0
         self.files: list[str] = []
         # Per file: its features, and the batch of each part.
@@ -174,16 +217,19 @@ class MatchSpool:
 
     def add(self, features: tuple[int, ...], rows: Int64Array, event_time: Int64Array, columns: list[Column]) -> None:
         """See `MatchSink.add`."""
-        self._held.setdefault(features, []).append(_Chunk(rows, event_time, columns))
-        self._bytes += len(rows) * (16 + sum(_bytes_of(column) for column in columns))
+        held = self._held.get(features)
+        if held is None:
+            held = self._held[features] = _Held([self._features[each] for each in features])
+        held.add(rows, event_time, columns)
+        self._bytes += len(rows) * held.row_bytes
         if self._bytes > self._memory:
             self.flush()
 
     def flush(self) -> None:
         """Write the matches in memory: one file per set of features, one batch per output part."""
-        for features, chunks in self._held.items():
+        for features, held in self._held.items():
             name = f"{len(self.files):06}.arrow"
-            self._write(name, features, chunks)
+            self._write(name, features, held)
             self.files.append(name)
         self._held, self._bytes = {}, 0
 
@@ -214,51 +260,43 @@ class MatchSpool:
         for name, (features, parts) in self._index.items():
             if part in parts and wanted.intersection(features):
                 with pa.OSFile(str(self._folder / name)) as source:
-                    batch = pa.ipc.open_file(source).get_batch(parts[part])
-                times = batch.column(1).to_numpy()
-                columns = [
-                    _column(self._features[each].definition, batch.column(2 * at + 2), batch.column(2 * at + 3), times)
-                    for at, each in enumerate(features)
-                ]
-                yield features, batch.column(0).to_numpy(), times, columns
+                    yield features, *self._read(features, pa.ipc.open_file(source).get_batch(parts[part]))
         low, high = part * self._part_rows, (part + 1) * self._part_rows
-        for features, chunks in self._held.items():
-            if not wanted.intersection(features):
-                continue
-            for chunk in chunks:
-                there = (chunk.rows >= low) & (chunk.rows < high)
-                if there.any():
-                    picked = np.flatnonzero(there)
-                    columns = [column.take(picked) for column in chunk.columns]
-                    yield features, chunk.rows[picked], chunk.event_time[picked], columns
+        for features, held in self._held.items():
+            if wanted.intersection(features):
+                there = np.flatnonzero((held.rows >= low) & (held.rows < high))
+                if len(there):
+                    yield features, *self._read(features, held.batch(there))
 
-    def _write(self, name: str, features: tuple[int, ...], chunks: list[_Chunk]) -> None:
-        rows = np.concatenate([chunk.rows for chunk in chunks])
-        times = np.concatenate([chunk.event_time for chunk in chunks])
-        order = np.argsort(rows, kind="stable")
-        part = rows[order] // self._part_rows
+    def _read(self, features: tuple[int, ...], batch: Any) -> tuple[Int64Array, Int64Array, list[Column]]:
+        times = batch.column(1).to_numpy()
+        columns = [
+            _column(self._features[each].definition, batch.column(2 * at + 2), batch.column(2 * at + 3), times)
+            for at, each in enumerate(features)
+        ]
+        return batch.column(0).to_numpy(), times, columns
+
+    def _write(self, name: str, features: tuple[int, ...], held: _Held) -> None:
+        order = np.argsort(held.rows)  # they are distinct
+        part = held.rows[order] // self._part_rows
         cuts = np.append(np.flatnonzero(np.diff(part, prepend=-1)), len(part))
         parts = part[cuts[:-1]].tolist()
-        arrays = [pa.array(rows[order]), pa.array(times[order])]
-        for at in range(len(features)):
-            status = np.concatenate([chunk.columns[at].status for chunk in chunks])
-            values = np.concatenate([chunk.columns[at].values for chunk in chunks])
-            arrays += [pa.array(status[order]), _to_arrow(values[order], self._features[features[at]].definition)]
-        names = ["row", "event_time"]
-        for each in features:
-            names += [f"status_{each}", f"value_{each}"]
         listed = {"features": ",".join(map(str, features)), "parts": ",".join(map(str, parts))}
-        batch = pa.RecordBatch.from_arrays(arrays, names=names).replace_schema_metadata(listed)
-        with pa.OSFile(str(self._folder / name), "wb") as sink, pa.ipc.new_file(sink, batch.schema) as writer:
-            for start, end in zip(cuts[:-1].tolist(), cuts[1:].tolist(), strict=True):
-                writer.write_batch(batch.slice(start, end - start))
+        schema = held.batch(order[:0]).schema.with_metadata(listed)
+        with pa.OSFile(str(self._folder / name), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
+            for start, end in pairwise(cuts.tolist()):
+                writer.write_batch(held.batch(order[start:end]))
         self._index[name] = features, {each: at for at, each in enumerate(parts)}
 
 
-def _bytes_of(column: Column) -> int:
-    if column.value_type is ValueType.TEXT:
-        return _OVERHEAD + 1
-    return 4 * column.vector_length + 9
+def _value_bytes(feature: ResolvedFeature) -> int:
+    if feature.value_type is ValueType.TEXT:
+        return _OVERHEAD + 8
+    return 4 * feature.definition.vector_length or 8
+
+
+def _values(feature: ResolvedFeature, rows: int) -> ValueArray:
+    return empty_values(feature.value_type, rows, feature.definition.vector_length)
 
 
 def _to_arrow(values: ValueArray, definition: FeatureDefinition) -> Any:

@@ -116,6 +116,13 @@ def newest(keys: HistoryKeys, present: Sequence[Mask | None], entity: Int64Array
     return as_of_many(keys, present, entity, event_time, known_at=as_of.ingested_at)
 
 
+def winners_of_events(keys: HistoryKeys, winner: Int64Array, event_time: Int64Array) -> Int64Array:
+    """The winners, int64[n], that are of the given events, int64[n] event times; -1 for rows with another."""
+    hit = winner >= 0
+    hit[hit] = keys.time[winner[hit]] == event_time[hit]
+    return np.where(hit, winner, -1)
+
+
 def newest_per_event_time(keys: HistoryKeys, admitted: Mask) -> Int64Array:
     """Positions of the admitted rows that win at their (entity, event time), ascending."""
     rows = np.flatnonzero(admitted)

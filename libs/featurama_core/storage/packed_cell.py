@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -107,10 +108,27 @@ def unpack(layout: Layout, cells: Sequence[bytes], fields: Sequence[int] | None 
         cells = [each if len(each) == width or (tailed and len(each) > width) else blank for each in cells]
     joined = b"".join(cells)
     heads = np.frombuffer(b"".join([cell[:width] for cell in cells]) if tailed else joined, dtype=dtype)
+    return _unpacked(layout, heads, cells, joined, fields)
+
+
+def unpack_joined(layout: Layout, joined: bytes, sizes: Int64Array, fields: Sequence[int] | None = None) -> Unpacked:
+    """`unpack` for cells that follow each other. sizes: int64[c], their lengths."""
+    dtype = _head_dtype(len(layout.fields))
+    if layout.tailed or (sizes != dtype.itemsize).any():
+        ends = np.cumsum(sizes).tolist()
+        return unpack(layout, [joined[start:end] for start, end in pairwise([0, *ends])], fields)
+    return _unpacked(layout, np.frombuffer(joined, dtype=dtype), (), joined, fields)
+
+
+def _unpacked(
+    layout: Layout, heads: NDArray[np.void], cells: Sequence[bytes], joined: bytes, fields: Sequence[int] | None
+) -> Unpacked:
+    """cells, joined: not used for a layout without tails."""
+    count, tailed, width = len(layout.fields), layout.tailed, heads.dtype.itemsize
     chosen = layout.choice(None if fields is None else tuple(fields))
-    whole = not tailed and heads["mark"].tobytes() == _nothing_lacks(count) * len(cells)
-    status = all_present(len(chosen.fields), len(cells)) if whole else _statuses(heads, count)
-    readable: BoolArray = all_true(len(cells)) if whole else heads["mark"][:, 0] == CODEC_VERSION
+    whole = not tailed and heads["mark"].tobytes() == _nothing_lacks(count) * len(heads)
+    status = all_present(len(chosen.fields), len(heads)) if whole else _statuses(heads, count)
+    readable: BoolArray = all_true(len(heads)) if whole else heads["mark"][:, 0] == CODEC_VERSION
     slots = heads["slots"].T
     tails: dict[int, _Tail] = {}
     if tailed:
@@ -133,7 +151,7 @@ def unpack(layout: Layout, cells: Sequence[bytes], fields: Sequence[int] | None 
                 values[row] = tails[position].read(field, status[row] == Status.PRESENT)
             elif field.value_type is not ValueType.DOUBLE:
                 values[row] = block[row] if field.value_type is ValueType.INT else block[row].astype(np.bool_)
-    if not whole and np.count_nonzero(readable) < len(cells):
+    if not whole and np.count_nonzero(readable) < len(heads):
         status = np.where(readable, status, np.uint8(Status.ERROR))
     return Unpacked(heads, _turned(heads["event_time"]), values, status, readable, whole)
 

@@ -1,25 +1,27 @@
 """Packed cells of history -> one History per feature. Pure. Only text is handled value by value in Python.
 
-A row: (entity code, event time, ingested_at, layout id, cell). The key columns are authoritative for its times: a cell
-with other times, or an unreadable one, is ERROR at the time of its key.
+The key columns are authoritative for the times of a row: a cell with other times, or an unreadable one, is ERROR at the
+time of its key.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Protocol, TypeAlias
 
 import numpy as np
 
 from featurama_core.storage.layouts import Layout, LayoutField
-from featurama_core.storage.packed_cell import unpack
+from featurama_core.storage.packed_cell import unpack, unpack_joined
 from featurama_core.storage.records import History
 from featurama_core.types.column import byte_ranks, concatenate, masked
+from featurama_core.types.order import sort_history
 from featurama_core.types.schema import FeatureDefinition
 from featurama_core.types.values import Int64Array, Status
 
 Row: TypeAlias = tuple[int, int, int, int, bytes]
+"""Entity code, event time, ingest time, layout id, cell."""
 Keys: TypeAlias = tuple[Int64Array, Int64Array, Int64Array]
 """Entities, event times and ingest times of the same rows."""
 
@@ -31,21 +33,50 @@ class KnownLayouts(Protocol):
         """The layout with this id."""
 
 
-def decode(rows: Sequence[Row], features: Sequence[FeatureDefinition], layouts: KnownLayouts) -> list[History]:
+@dataclass(frozen=True, slots=True, eq=False)
+class StoredRows:
+    """h rows in any order. entity: int64[h], codes. event_time, ingested_at, layout_id, size: int64[h]; `size` is the
+    length of the cell. cells: all cells, one after the other.
+    """
+
+    entity: Int64Array
+    event_time: Int64Array
+    ingested_at: Int64Array
+    layout_id: Int64Array
+    size: Int64Array
+    cells: bytes
+
+    def __len__(self) -> int:
+        return len(self.entity)
+
+    @classmethod
+    def of(cls, rows: Sequence[Row]) -> StoredRows:
+        """From rows, each after the code of its entity."""
+        keys = np.array([each[:4] for each in rows], dtype=np.int64).reshape(-1, 4)
+        entity, event_time, ingested_at, layout_id = np.ascontiguousarray(keys.T)
+        cells = [each[4] for each in rows]
+        return cls(entity, event_time, ingested_at, layout_id, _sizes(cells), b"".join(cells))
+
+    def cut(self, rows: Int64Array) -> list[bytes]:
+        """The cells of these rows."""
+        ends = np.cumsum(self.size)
+        starts = (ends - self.size)[rows].tolist()
+        return [self.cells[start:end] for start, end in zip(starts, ends[rows].tolist(), strict=True)]
+
+
+def decode(rows: StoredRows, features: Sequence[FeatureDefinition], layouts: KnownLayouts) -> list[History]:
     """One History per feature, in order, sorted by (entity, event time, ingested_at)."""
-    if not rows:
+    if not len(rows):
         return [History.nothing(feature) for feature in features]
-    codes, times, ingested, layout_ids, cells = zip(*rows, strict=True)
-    code = np.array(codes, dtype=np.int64)
-    event_time = np.array(times, dtype=np.int64)
-    ingested_at = np.array(ingested, dtype=np.int64)
-    layout_id = np.array(layout_ids, dtype=np.int64)
-    order = np.lexsort((ingested_at, event_time, code))
+    order = sort_history(rows.entity, rows.event_time, rows.ingested_at)
     pieces: list[list[History]] = [[] for _ in features]
-    for number in np.unique(layout_id).tolist():
-        picked = order[layout_id[order] == number]
-        keys = code[picked], event_time[picked], ingested_at[picked]
-        _decode_layout(keys, [cells[row] for row in picked.tolist()], layouts[number], features, pieces)
+    first = int(rows.layout_id[0])
+    if (rows.layout_id == first).all():
+        _decode_layout(rows, None, order, layouts[first], features, pieces)
+    else:
+        for number in np.unique(rows.layout_id).tolist():
+            mine = rows.layout_id == number
+            _decode_layout(rows, np.flatnonzero(mine), order[mine[order]], layouts[number], features, pieces)
     return [merged(found, feature) for found, feature in zip(pieces, features, strict=True)]
 
 
@@ -75,26 +106,36 @@ def recoded(histories: list[History], code: Callable[[Int64Array], Int64Array]) 
 
 
 def _decode_layout(
-    keys: Keys,
-    cells: list[bytes],
+    rows: StoredRows,
+    at: Int64Array | None,
+    order: Int64Array,
     layout: Layout,
     features: Sequence[FeatureDefinition],
     pieces: list[list[History]],
 ) -> None:
+    """at: the rows of the layout, ascending, None for all. order: the same rows, in the order of their keys."""
     held = [
         (position, feature, found)
         for feature, found in zip(features, pieces, strict=True)
         if (position := layout.positions.get(feature.key)) is not None
         and layout.fields[position] == LayoutField.of(feature)
     ]
-    decoded = unpack(layout, cells, [position for position, _, _ in held])
-    intact = decoded.readable & (decoded.event_time == keys[1]) & (decoded.ingested_at == keys[2])
+    fields = [position for position, _, _ in held]
+    if at is None:
+        decoded, source = unpack_joined(layout, rows.cells, rows.size, fields), order
+    else:
+        decoded, source = unpack(layout, rows.cut(at), fields), np.searchsorted(at, order)
+    keys = rows.entity[order], rows.event_time[order], rows.ingested_at[order]
+    intact = (decoded.event_time[source] == keys[1]) & (decoded.ingested_at[source] == keys[2])
+    is_whole = decoded.whole and bool(intact.all())
+    present = np.full(len(order), Status.PRESENT, dtype=np.uint8) if is_whole else None
     for row, (_, feature, found) in enumerate(held):
-        status, values = decoded.status[row], decoded.values[row]
-        if not intact.all():
-            status = np.where(intact, status, np.uint8(Status.ERROR))
-        there = status != Status.NOT_FOUND
-        own = keys
+        values = decoded.values[row][source]
+        if present is not None:
+            found.append(History.of(feature, *keys, values, present))
+            continue
+        status = np.where(intact, decoded.status[row][source], np.uint8(Status.ERROR))
+        there, own = status != Status.NOT_FOUND, keys
         if not there.all():
             own = keys[0][there], keys[1][there], keys[2][there]
             status, values = status[there], values[there]
@@ -110,7 +151,7 @@ def merged(pieces: Sequence[History], feature: FeatureDefinition) -> History:
         return pieces[0]
     entity, event_time, ingested_at = keys = _joined_keys(pieces)
     column = concatenate([piece.column for piece in pieces])
-    order = np.lexsort((ingested_at, event_time, entity))
+    order = sort_history(entity, event_time, ingested_at)
     same = np.logical_and.reduce([key[order][1:] == key[order][:-1] for key in keys])
     if same.any():
         # Two layouts hold one key. The bytes of the value decide; an unreadable value loses.
@@ -125,3 +166,7 @@ def _joined_keys(parts: Sequence[History]) -> Keys:
         np.concatenate([part.event_time for part in parts]),
         np.concatenate([part.ingested_at for part in parts]),
     )
+
+
+def _sizes(cells: Sequence[bytes]) -> Int64Array:
+    return np.fromiter(map(len, cells), np.int64, len(cells))

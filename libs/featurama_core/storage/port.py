@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal, Protocol, TypeVar
+from typing import Literal, Protocol, TypeVar, runtime_checkable
 
 from featurama_core.storage.layouts import Layout
 from featurama_core.storage.records import (
@@ -25,6 +25,8 @@ from featurama_core.storage.records import (
     Partition,
     PartitionToPack,
     ScanBlock,
+    Seeks,
+    Sought,
     StoredModel,
     Tombstone,
     WriteBatch,
@@ -276,6 +278,18 @@ class NamespaceStorage(Protocol):
 
     async def list_audit(self, limit: int) -> list[AuditRecord]:
         """The newest records, newest first."""
+
+
+@runtime_checkable
+class SeekingStorage(Protocol):
+    """What a `NamespaceStorage` may do besides: find single events without reading the others of a period."""
+
+    async def seek_history(
+        self, wanted: Seeks, features: Sequence[FeatureDefinition], group: FeatureGroup, partition: Partition
+    ) -> list[Sought]:
+        """Per feature and row, the newest event in the partition with a correction that the row admits, in a layout
+        that holds the feature. The value itself may be absent there: it was deleted.
+        """
 
 
 class Storage(Protocol):

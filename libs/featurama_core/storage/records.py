@@ -140,6 +140,30 @@ class History:
         return cls.of(feature, none, none, none, values, np.empty(0, dtype=np.uint8))
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Seeks:
+    """n rows, for each of which the newest event of an entity is sought.
+
+    entity_ids: distinct. entity: int64[n], positions among them. event_time, ingested_at: int64[n], the largest that a
+    row admits.
+    """
+
+    entity_ids: Sequence[str]
+    entity: Int64Array
+    event_time: Int64Array
+    ingested_at: Int64Array
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sought:
+    """The events of n rows for one feature. event_time: int64[n], MIN_TIME for none; features of one cell may share it.
+    history: all stored values at these event times, coded by the positions of the entities.
+    """
+
+    event_time: Int64Array
+    history: History
+
+
 @dataclass(frozen=True, slots=True)
 class Partition:
     """A part of a group's history that one scan reads: a period and one of its buckets."""

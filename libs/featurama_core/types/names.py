@@ -68,6 +68,15 @@ def entity_id_problem(entity_id: object) -> str | None:
     return None
 
 
+def are_entity_ids(texts: Sequence[str]) -> bool:
+    """True only if all texts are valid entity ids. False says nothing: `entity_id_problem` names the wrong ones."""
+    joined = "".join(texts)
+    if not texts or not joined.isascii() or _CONTROL.search(joined):
+        return False
+    sizes = list(map(len, texts))
+    return min(sizes) > 0 and max(sizes) <= MAX_ENTITY_ID_BYTES
+
+
 def check_unicode(**texts: str | None) -> None:
     """Raise InvalidInput for a text that holds half of a surrogate pair. No storage and no message can hold it.
 

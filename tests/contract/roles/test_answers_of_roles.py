@@ -27,7 +27,7 @@ from .league import FEATURES, NAMES, ROLES, SUFFIXES, League, alone, in_small_pa
 
 
 @pytest.mark.parametrize("known", [None, "label", "settled"])
-@pytest.mark.parametrize("strategy", ["scan", "lookup"])
+@pytest.mark.parametrize("strategy", ["scan", "lookup", "seek"])
 async def test_a_set_of_roles_is_the_sets_of_each_role_side_by_side(
     store: OpenedStore, league: League, monkeypatch: pytest.MonkeyPatch, known: Any, strategy: Any
 ) -> None:

@@ -13,10 +13,10 @@ from featurama_core.types.times import Duration
 from .standing_clock import DAY, SECOND, Unique, answers, write
 
 TTL = 60 * SECOND
-Strategy = Literal["scan", "lookup"]
+Strategy = Literal["scan", "lookup", "seek"]
 
 
-@pytest.mark.parametrize("strategy", ["scan", "lookup"])
+@pytest.mark.parametrize("strategy", ["scan", "lookup", "seek"])
 @pytest.mark.parametrize("short", ["reference", "target"])
 async def test_a_reference_and_its_target_are_each_as_old_as_their_own_ttl_allows(
     store: OpenedStore, clock: FakeClock, unique: Unique, short: str, strategy: Strategy

@@ -15,7 +15,7 @@ from featurama_core.types.times import Duration
 from .standing_clock import DAY, SECOND, Unique, answers, as_of, store_over, write
 
 RETENTION = 300 * SECOND
-Strategy = Literal["scan", "lookup"]
+Strategy = Literal["scan", "lookup", "seek"]
 
 
 async def kept_feature(store: OpenedStore, unique: Unique) -> str:
@@ -52,7 +52,7 @@ async def test_a_history_ends_at_retention_before_anything_is_purged(
     assert ([2.5], "") == (page.column.to_list(), page.next_page)
 
 
-@pytest.mark.parametrize("strategy", ["scan", "lookup"])
+@pytest.mark.parametrize("strategy", ["scan", "lookup", "seek"])
 async def test_a_training_set_shows_the_last_microsecond_of_retention_and_no_more(
     store: OpenedStore, clock: FakeClock, unique: Unique, strategy: Strategy
 ) -> None:
@@ -67,7 +67,7 @@ async def test_a_training_set_shows_the_last_microsecond_of_retention_and_no_mor
     assert [[("NOT_FOUND", None)]] == await as_of(store, [(fry, t)], heat)
 
 
-@pytest.mark.parametrize("strategy", ["scan", "lookup"])
+@pytest.mark.parametrize("strategy", ["scan", "lookup", "seek"])
 async def test_a_period_is_read_until_its_last_microsecond_is_past_retention(
     store: OpenedStore, clock: FakeClock, unique: Unique, strategy: Strategy
 ) -> None:
@@ -85,7 +85,7 @@ async def test_a_period_is_read_until_its_last_microsecond_is_past_retention(
     assert ([None], ["NOT_FOUND"]) == await shown(store, fry, end, heat, strategy)
 
 
-@pytest.mark.parametrize("strategy", ["scan", "lookup"])
+@pytest.mark.parametrize("strategy", ["scan", "lookup", "seek"])
 async def test_a_value_at_the_start_of_a_period_is_seen_from_that_instant_on(
     store: OpenedStore, clock: FakeClock, unique: Unique, strategy: Strategy
 ) -> None:
@@ -105,7 +105,7 @@ async def test_a_value_at_the_start_of_a_period_is_seen_from_that_instant_on(
     assert [2] == (await store.get_feature_history(fry, speed, start, start)).column.to_list()
 
 
-@pytest.mark.parametrize("strategy", ["scan", "lookup"])
+@pytest.mark.parametrize("strategy", ["scan", "lookup", "seek"])
 async def test_a_value_of_an_older_period_counts_until_the_last_microsecond_of_its_ttl(
     store: OpenedStore, clock: FakeClock, unique: Unique, strategy: Strategy
 ) -> None:

@@ -129,13 +129,13 @@ async def test_a_client_adds_the_revisions_in_force_to_those_that_are_given(
 
 
 @pytest.mark.parametrize("in_memory", [True, False])
-@pytest.mark.parametrize("strategy", ["scan", "lookup"])
+@pytest.mark.parametrize("strategy", ["scan", "lookup", "seek"])
 async def test_a_set_looks_as_far_back_as_the_ttl_that_was_in_force(
     store: OpenedStore,
     clock: FakeClock,
     unique: Unique,
     monkeypatch: pytest.MonkeyPatch,
-    strategy: Literal["scan", "lookup"],
+    strategy: Literal["scan", "lookup", "seek"],
     in_memory: bool,
 ) -> None:
     """Into a period that a lower ttl of now would leave out."""

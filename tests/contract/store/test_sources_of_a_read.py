@@ -18,7 +18,7 @@ from featurama_core.retrieval.source import ValueSource
 from featurama_core.retrieval.tombstones import Tombstones
 from featurama_core.retrieval.visibility import ReadBounds
 from featurama_core.storage.layouts import Layout
-from featurama_core.storage.records import Cells, History, Partition, ScanBlock
+from featurama_core.storage.records import Cells, History, Partition, ScanBlock, Seeks, Sought
 from featurama_core.types.column import Column
 from featurama_core.types.errors import StoreUnavailable
 from featurama_core.types.references import FeatureSelection, ResolvedFeature
@@ -73,6 +73,12 @@ class Noted(ValueSource):
     ) -> AsyncIterator[ScanBlock]:
         self.calls.append(("scan",))
         return super().scan(features, group, partition)
+
+    async def seek(
+        self, wanted: Seeks, features: Sequence[ResolvedFeature], group: FeatureGroup, partition: Partition
+    ) -> list[Sought]:
+        self.calls.append(("seek",))
+        return await super().seek(wanted, features, group, partition)
 
     async def tombstones(self, entity_ids: Sequence[str]) -> Tombstones:
         self.calls.append(("tombstones",))
@@ -163,7 +169,7 @@ async def test_a_look_up_begins_where_the_longest_retention_ends(
     assert ("lookup", [unique("fry")], clock.now - 20 * DAY + 1, clock.now) == read.source.calls[0]
 
 
-@pytest.mark.parametrize("strategy", ["auto", "scan", "lookup"])
+@pytest.mark.parametrize("strategy", ["auto", "scan", "lookup", "seek"])
 async def test_a_read_at_now_of_what_was_known_looks_beyond_now(
     store: OpenedStore, speed: str, clock: FakeClock, unique: Unique, strategy: str
 ) -> None:
@@ -181,11 +187,11 @@ async def test_a_read_at_now_of_what_was_known_looks_beyond_now(
         assert ("lookup", [fry], MIN_TIME + 1, MAX_TIME) == read.source.calls[0]
 
 
-@pytest.mark.parametrize("strategy", ["scan", "lookup"])
+@pytest.mark.parametrize("strategy", ["scan", "lookup", "seek"])
 async def test_the_strategy_of_a_request_is_taken_for_each_group(
     store: OpenedStore, speed: str, clock: FakeClock, unique: Unique, strategy: str
 ) -> None:
-    """With the values of all features, rows and deletions in their places."""
+    """With the values of all features, rows and deletions in their places. A storage that cannot seek looks up."""
     heat, mass, then = unique("heat"), unique("mass"), clock.now
     await store.register_feature_group(unique("other"))
     for name in (heat, mass):
@@ -201,8 +207,25 @@ async def test_the_strategy_of_a_request_is_taken_for_each_group(
         [("PRESENT", 3), ("PRESENT", 2), NOTHING, ("PRESENT", 3)],
         [("PRESENT", 70.0), NOTHING, NOTHING, ("PRESENT", 70.0)],
     ] == answer
+    if strategy == "seek" and not read.source.seeks:
+        strategy = "lookup"
     assert {"partitions", strategy, "tombstones", "latest"} == read.source.words
     assert 2 == sum(each == ("partitions",) for each in read.source.calls)
+
+
+async def test_a_period_with_other_numbers_of_values_is_measured_by_itself(
+    store: OpenedStore, clock: FakeClock, unique: Unique
+) -> None:
+    """The newest period often has few values yet: what a scan of it costs says nothing of the others."""
+    name, ids = unique("speed"), [unique(f"fry{at}") for at in range(FEW + 50)]
+    then = clock.now - PERIOD
+    await store.register_feature(name, "int")
+    await write(store, name, [(each, clock.now, 0) for each in ids])
+    await write(store, name, [(each, then - back, back) for each in ids for back in range(5)])
+    read = Reading(store, name)
+    answer = await read([*ids, *ids], [clock.now] * len(ids) + [then - 2] * len(ids))
+    assert [[("PRESENT", 0)] * len(ids) + [("PRESENT", 2)] * len(ids)] == answer
+    assert 2 == sum(each == ("scan",) for each in read.source.calls)
 
 
 async def test_what_is_too_old_is_not_read_where_only_values_are_wanted(

@@ -50,9 +50,10 @@ def test_explain_says_how_history_is_read_and_builds_nothing(labelled: Featurama
     ran = labelled("dataset", "build", "--labels", "labels.csv", "-f", "temperature", "--explain", "--json")
     assert ran.code == 0, ran.err
     assert (ran.json["label_rows"], ran.json["label_entities"], ran.json["rows"]) == (3, 2, 3)
-    assert {read["strategy"] for read in ran.json["reads"]} == {"lookup"}
+    (strategy,) = {read["strategy"] for read in ran.json["reads"]}
+    assert strategy in ("seek", "lookup")
     shown = labelled("dataset", "build", "--labels", "labels.csv", "-f", "temperature", "--explain")
-    assert "lookup" in shown.out
+    assert strategy in shown.out
     assert "3 label rows of 2 entities, in 1 pass into 1 output part: about 3 values in 1 partition" in shown.err
     assert {"labels.csv", "long.csv", "planets.yaml"} >= {path.name for path in folder.iterdir() if path.is_file()}
 

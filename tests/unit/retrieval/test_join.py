@@ -10,7 +10,7 @@ import pytest
 from featurama_core.retrieval.entity_rows import EntityRows
 from featurama_core.retrieval.join import RowJoin, found_in, shared_keys
 from featurama_core.retrieval.visibility import ReadBounds
-from featurama_core.storage.records import History
+from featurama_core.storage.records import History, Sought
 from featurama_core.types.column import Column
 from featurama_core.types.references import ResolvedFeature
 from featurama_core.types.schema import FeatureDefinition, FeatureGroup
@@ -198,6 +198,55 @@ def test_nothing_is_joined_without_rows() -> None:
     assert [] == joined.entities(0, 10).tolist()
     joined.take(ints(-1), [history((0, 1, 1))], 0)
     assert {} == sink.found
+
+
+def test_rows_that_lack_a_value_seek_its_event_below_their_own_bounds() -> None:
+    """Each entity stands once; without a known_at every ingest time is admitted."""
+    joined = join(Sink(), bounds=ReadBounds("label", 1_000))
+    rows = joined.needing(40)
+    assert [1, 3, 4] == rows.tolist()
+    wanted = joined.seeks(rows)
+    assert (["fry", "leela", "amy"], [0, 1, 2]) == (wanted.entity_ids, wanted.entity.tolist())
+    assert ([50, 99, 40], [50_999, 99_999, 40_999]) == (wanted.event_time.tolist(), wanted.ingested_at.tolist())
+    of_all = join(Sink()).seeks(np.arange(5))
+    assert (["fry", "leela", "amy"], [0, 0, 1, 1, 2]) == (of_all.entity_ids, of_all.entity.tolist())
+    assert {2**63 - 1} == set(of_all.ingested_at.tolist())
+    joined.take(ints(1), [history((0, 20, 1))], 0)
+    assert [1, 4] == joined.needing(40).tolist()
+
+
+def test_a_row_takes_the_value_of_its_own_event_only() -> None:
+    """The event of another row is older than one that was not read: its entity is read again."""
+    sink = Sink()
+    joined = join(sink, positions=[7, 8])
+    rows = joined.needing(0)
+    # fry's event at 9 holds both features, the one at 45 only the first; leela has one event, amy none.
+    first = history((0, 9, 1), (0, 45, 2), (1, 20, 3))
+    second = history((0, 9, 4), (1, 20, 5))
+    found = ints(9, 45, 20, 20, MIN_TIME)
+    again = joined.take_events(rows, joined.seeks(rows), [Sought(found, first), Sought(found, second)])
+    assert {
+        7: {2: (9, 1, P), 0: (45, 2, P), 1: (20, 3, P), 3: (20, 3, P)},
+        8: {2: (9, 4, P), 1: (20, 5, P), 3: (20, 5, P)},
+    } == (sink.found)
+    assert [0] == again.tolist()
+    assert [1, 4] == joined.needing(0).tolist()
+    joined.take(again, [history((0, 9, 1), (0, 45, 2)), history((0, 9, 4))], 0)
+    assert (9, 4, P) == sink.found[8][0]
+    assert [4] == joined.needing(0).tolist()
+
+
+def test_features_of_several_cells_have_events_of_their_own() -> None:
+    """Also where one of them has none."""
+    sink = Sink()
+    joined = join(sink, rows=(("fry", 50),), positions=[0, 1, 2])
+    rows = joined.needing(0)
+    sought = [
+        Sought(ints(40), history((0, 40, 1))), Sought(ints(30), history((0, 30, 2))), Sought(ints(MIN_TIME), history())
+    ]  # fmt: skip
+    assert [] == joined.take_events(rows, joined.seeks(rows), sought).tolist()
+    assert {0: {0: (40, 1, P)}, 1: {0: (30, 2, P)}} == sink.found
+    assert [0] == joined.needing(0).tolist()
 
 
 def test_whole_histories_are_searched_at_once() -> None:

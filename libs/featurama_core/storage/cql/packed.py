@@ -18,7 +18,7 @@ from featurama_core.storage.cql.fan_out import collect
 from featurama_core.storage.cql.layouts import known_layouts
 from featurama_core.storage.cql.statements import Statements
 from featurama_core.storage.layouts import Layout, LayoutField
-from featurama_core.storage.packed_history import Row, decode
+from featurama_core.storage.packed_history import KnownLayouts, Row, StoredRows, decode
 from featurama_core.storage.records import History, Partition, ScanBlock
 from featurama_core.types.schema import FeatureDefinition, FeatureGroup
 
@@ -139,7 +139,11 @@ async def decoded(statements: Statements, rows: Sequence[Row], features: Sequenc
     layouts = await known_layouts(statements, {row[3] for row in rows})
     holding = holding_layouts({row[3]: layouts[row[3]] for row in rows}.values(), features)
     held = [row for row in rows if row[3] in holding]
-    return await off_loop(len(held) > _FEW_CELLS, decode, held, features, layouts)
+    return await off_loop(len(held) > _FEW_CELLS, _decode, held, features, layouts)
+
+
+def _decode(rows: Sequence[Row], features: Sequence[FeatureDefinition], layouts: KnownLayouts) -> list[History]:
+    return decode(StoredRows.of(rows), features, layouts)
 
 
 def holding_layouts(layouts: Iterable[Layout], features: Sequence[FeatureDefinition]) -> Collection[int]:

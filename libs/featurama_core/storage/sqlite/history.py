@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import sqlite3
-from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from operator import itemgetter
 
 import numpy as np
 
-from featurama_core.storage.packed_history import Row, decode, join_blocks, recoded
+from featurama_core.storage.packed_history import StoredRows, decode, join_blocks, recoded
 from featurama_core.storage.records import History, Partition
 from featurama_core.storage.sqlite.connections import Reader
 from featurama_core.storage.sqlite.interning import as_json, group_key
 from featurama_core.storage.sqlite.layouts import KnownLayouts
+from featurama_core.storage.sqlite.rows import HistoryRows, Row
 from featurama_core.types.schema import FeatureDefinition, FeatureGroup
 
 BLOCK_ROWS = 65_536
-"""Rows in memory as Python objects at a time. Only a single entity with more rows exceeds it."""
+"""Rows that are read and decoded at a time. Only a single entity with more rows exceeds it."""
 _ENTITIES_AT_ONCE = 256
 
 # One seek per period: DISTINCT would visit every row.
@@ -36,17 +35,6 @@ SELECT period FROM periods WHERE period IS NOT NULL ORDER BY period
 _WANTED = """
 SELECT wanted.key, entities.id FROM json_each(?) AS wanted
 CROSS JOIN entities ON entities.entity_id = wanted.value ORDER BY wanted.key
-"""
-# CROSS JOIN fixes the order of the loops, and with it the order of the rows: by entity, as requested.
-_SLICES = """
-WITH wanted(position, entity) AS MATERIALIZED (SELECT key, value FROM json_each(:entities)),
-     periods(period) AS MATERIALIZED (SELECT value FROM json_each(:periods))
-SELECT wanted.position, history.timestamp, history.ingested_at, history.layout, history.cell
-FROM wanted CROSS JOIN periods CROSS JOIN feature_history AS history
-WHERE history.feature_group = :feature_group AND history.period = periods.period
-  AND history.entity = wanted.entity
-  AND history.timestamp BETWEEN :start AND :end
-  AND history.layout IN (SELECT value FROM json_each(:layouts))
 """
 _NEWEST_FIRST = """
 SELECT timestamp, ingested_at, layout, cell FROM feature_history
@@ -91,32 +79,18 @@ def read_history(
         wanted = [features[position][0] for position in positions]
         key = group_key(connection, name)
         periods = [] if key is None else [at for at in periods_of(connection, key) if first <= at <= last]
-        holding = as_json(layouts.holding(wanted))
-        slices = _Slices(connection, layouts, wanted, key, periods, start, end, holding)
+        slices = _Slices(connection, layouts, wanted, key, periods, start, end, layouts.holding(wanted))
         blocks = slices.newest(entities, newest) if newest is not None else slices.all(entities)
-        histories = join_blocks(list(blocks) or [decode([], wanted, layouts)], wanted)
+        histories = join_blocks(list(blocks) or [decode(StoredRows.of([]), wanted, layouts)], wanted)
         # Positions among the entities found -> among the entities requested.
         histories = histories if len(code) == len(entity_ids) else recoded(histories, code.__getitem__)
         found |= dict(zip(positions, histories, strict=True))
     return [found[position] for position in range(len(features))]
 
 
-def whole_entities(cursor: sqlite3.Cursor, block_rows: int) -> Iterator[list[Row]]:
-    """Split rows sorted by entity into lists of about `block_rows`, never inside an entity."""
-    kept: list[Row] = []
-    while rows := cursor.fetchmany(block_rows):
-        kept += rows
-        last = bisect_left(kept, kept[-1][0], key=itemgetter(0))
-        if last:
-            yield kept[:last]
-            kept = kept[last:]
-    if kept:
-        yield kept
-
-
 @dataclass(frozen=True, slots=True)
 class _Slices:
-    """The rows of one group for one read. holding: JSON list of the layouts that hold one of the features."""
+    """The rows of one group for one read. holding: the layouts that hold one of the features."""
 
     connection: sqlite3.Connection
     layouts: KnownLayouts
@@ -125,23 +99,13 @@ class _Slices:
     periods: Sequence[int]
     start: int
     end: int
-    holding: str
+    holding: Sequence[int]
 
     def all(self, entities: Sequence[int]) -> Iterator[list[History]]:
         """Every row within the bounds, a block at a time."""
-        cursor = self.connection.execute(
-            _SLICES,
-            {
-                "entities": as_json(entities),
-                "periods": as_json(self.periods),
-                "feature_group": self.key,
-                "start": self.start,
-                "end": self.end,
-                "layouts": self.holding,
-            },
-        )
-        for rows in whole_entities(cursor, BLOCK_ROWS):
-            yield decode(rows, self.features, self.layouts)
+        rows = HistoryRows(self.connection, self.key, self.periods, self.holding, self.start, self.end)
+        for block in rows.blocks(enumerate(entities), BLOCK_ROWS):
+            yield decode(block, self.features, self.layouts)
 
     def newest(self, entities: Sequence[int], count: int) -> Iterator[list[History]]:
         """At least the `count` newest stored values of each (entity, feature), all corrections with them."""
@@ -152,12 +116,12 @@ class _Slices:
         # A row may lack features, so the depth needed is known only after decoding: rounds of twice the depth over
         # the entities that still lack values.
         sources = {position: _Newest(self._entity_rows(position, entities[position])) for position in positions}
-        rows: list[Row] = []
+        rows: list[tuple[int, *Row]] = []
         depth = max(count, 1)
         while True:
             for source in sources.values():
                 rows += source.take(depth)
-            histories = decode(rows, self.features, self.layouts)
+            histories = decode(StoredRows.of(rows), self.features, self.layouts)
             lacking = set()
             for history in histories:
                 stored = np.bincount(history.entity - positions.start, minlength=len(positions))
@@ -167,9 +131,9 @@ class _Slices:
                 return histories
             depth *= 2
 
-    def _entity_rows(self, position: int, entity: int) -> Iterator[Row]:
+    def _entity_rows(self, position: int, entity: int) -> Iterator[tuple[int, *Row]]:
         for period in reversed(self.periods):
-            bound = (self.key, period, entity, self.start, self.end, self.holding)
+            bound = (self.key, period, entity, self.start, self.end, as_json(self.holding))
             for row in self.connection.execute(_NEWEST_FIRST, bound):
                 yield position, *row
 
@@ -177,12 +141,12 @@ class _Slices:
 class _Newest:
     """Rows of one entity, newest first, taken by whole event times."""
 
-    def __init__(self, rows: Iterator[Row]) -> None:
+    def __init__(self, rows: Iterator[tuple[int, *Row]]) -> None:
         self._rows = rows
-        self._ahead: list[Row] = []
+        self._ahead: list[tuple[int, *Row]] = []
         self.exhausted = False
 
-    def take(self, count: int) -> list[Row]:
+    def take(self, count: int) -> list[tuple[int, *Row]]:
         """At least `count` rows, with all rows of the last event time."""
         taken = self._ahead + list(islice(self._rows, count))
         self._ahead = []

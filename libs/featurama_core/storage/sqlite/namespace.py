@@ -17,10 +17,12 @@ from featurama_core.storage.records import (
     Partition,
     PartitionToPack,
     ScanBlock,
+    Seeks,
+    Sought,
     Tombstone,
     WriteBatch,
 )
-from featurama_core.storage.sqlite import cleaning, definitions, history, imports, latest, models, scans, values
+from featurama_core.storage.sqlite import cleaning, definitions, history, imports, latest, models, scans, seeks, values
 from featurama_core.storage.sqlite import entities as registered
 from featurama_core.storage.sqlite import layouts as registered_layouts
 from featurama_core.storage.sqlite.connections import FileIdentity, OnStatement, Transaction
@@ -194,6 +196,20 @@ class SqliteNamespace:
             at += done
             if block is not None:
                 yield block
+
+    async def seek_history(
+        self, wanted: Seeks, features: Sequence[FeatureDefinition], group: FeatureGroup, partition: Partition
+    ) -> list[Sought]:
+        """The newest event of each row in the partition."""
+        seek = partial(
+            seeks.seek_history,
+            cache=self._layouts,
+            wanted=wanted,
+            features=features,
+            group=group,
+            period=partition.period,
+        )
+        return await self._scanners.run(seek)
 
     partitions = _reading(history.partitions, is_long=True)
     put_layouts = _writing(registered_layouts.put_layouts)

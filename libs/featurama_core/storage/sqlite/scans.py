@@ -11,10 +11,12 @@ import numpy as np
 
 from featurama_core.storage.packed_history import decode, recoded
 from featurama_core.storage.records import ScanBlock
-from featurama_core.storage.sqlite.history import BLOCK_ROWS, whole_entities
+from featurama_core.storage.sqlite.history import BLOCK_ROWS
 from featurama_core.storage.sqlite.interning import as_json, group_key
 from featurama_core.storage.sqlite.layouts import LayoutCache
+from featurama_core.storage.sqlite.rows import HistoryRows
 from featurama_core.types.schema import FeatureDefinition, FeatureGroup
+from featurama_core.types.times import MAX_TIME, MIN_TIME
 from featurama_core.types.values import Int64Array
 
 # One seek per entity instead of a visit to each row. SQLite compares text by its UTF-8 bytes.
@@ -27,13 +29,6 @@ WITH RECURSIVE found(entity) AS (
     FROM found WHERE entity IS NOT NULL
 )
 SELECT entities.id FROM found CROSS JOIN entities ON entities.id = found.entity ORDER BY entities.entity_id
-"""
-_ROWS = """
-WITH chunk(position, entity) AS MATERIALIZED (SELECT key, value FROM json_each(:entities))
-SELECT chunk.position, history.timestamp, history.ingested_at, history.layout, history.cell
-FROM chunk CROSS JOIN feature_history AS history
-WHERE history.feature_group = :feature_group AND history.period = :period AND history.entity = chunk.entity
-  AND history.layout IN (SELECT value FROM json_each(:layouts))
 """
 _TEXTS = """
 SELECT entities.entity_id FROM json_each(?) AS wanted CROSS JOIN entities ON entities.id = wanted.value
@@ -61,26 +56,17 @@ def read_block(
 ) -> tuple[ScanBlock | None, int]:
     """About BLOCK_ROWS rows of the first entities. -> (block, None without rows; number of entities covered)."""
     layouts = cache.read(connection)
-    chunk = entities[:BLOCK_ROWS].tolist()
-    cursor = connection.execute(
-        _ROWS,
-        {
-            "entities": as_json(chunk),
-            "feature_group": group_key(connection, group.name),
-            "period": period,
-            "layouts": as_json(layouts.holding(features)),
-        },
-    )
-    rows = next(whole_entities(cursor, BLOCK_ROWS), None)
-    cursor.close()
+    key, chunk = group_key(connection, group.name), entities[:BLOCK_ROWS].tolist()
+    found = HistoryRows(connection, key, [period], layouts.holding(features), MIN_TIME, MAX_TIME)
+    rows = next(found.blocks(enumerate(chunk), BLOCK_ROWS), None)
     if rows is None:
         return None, len(chunk)
     histories = decode(rows, features, layouts)
-    present = np.unique(np.fromiter((row[0] for row in rows), dtype=np.int64, count=len(rows)))
+    present = rows.entity[np.flatnonzero(np.diff(rows.entity, prepend=-1))]
     texts = connection.execute(_TEXTS, (as_json([chunk[position] for position in present.tolist()]),))
     entity_ids = [text for (text,) in texts]
     covered = int(present[-1]) + 1
     dense = (
         histories if len(present) == covered else recoded(histories, lambda entity: np.searchsorted(present, entity))
     )
-    return ScanBlock(entity_ids, dense), covered
+    return ScanBlock(entity_ids, dense), covered if len(rows) >= BLOCK_ROWS else len(chunk)
