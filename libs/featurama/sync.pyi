@@ -102,6 +102,7 @@ class FeatureStore:
         ttl: str | timedelta | None = None,
         retention: str | timedelta | None = None,
         buckets: int = 1,
+        history: str = "rows",
     ) -> FeatureGroup: ...
     def register_feature(
         self,
@@ -261,6 +262,7 @@ class FeatureStore:
         retention: str | timedelta | EllipsisType | None = ...,
         description: str | None = None,
         buckets: int | None = None,
+        history: str | None = None,
         expected_revision: int | None = None,
         confirmed: bool = False,
     ) -> FeatureGroup: ...

@@ -43,6 +43,8 @@ async def make(store: FeatureStore, changed: list[Changed]) -> None:
         )
         kind = kind_name(type(before))
         note(f"Changed {kind} {shown(before)}: revision {after.revision}, in force from {when(after.start)}.")
+        if "history" in changes:
+            note(f"Values that are stored on a CQL server by then stay rows until `featurama pack {before.name}`.")
 
 
 def confirm(question: str, lost: int, lowers: bool, yes: bool) -> bool:

@@ -107,7 +107,7 @@ def _feature(type: str, **given: Any) -> FeatureDefinition:  # noqa: A002 - the 
 
 
 _NAMED: dict[str, type] = {"name": str, "description": str}
-_GROUP = {"entity_type": str, "ttl": timedelta, "retention": timedelta, "buckets": int}
+_GROUP = {"entity_type": str, "ttl": timedelta, "retention": timedelta, "buckets": int, "history": str}
 _FEATURE = dict.fromkeys(("type", "entity_type", "group", "references", "owner"), str)
 _NUMBERS = {"version": int, "vector_length": int}
 _KINDS: dict[str, tuple[Callable[..., Definition], dict[str, type]]] = {

@@ -38,6 +38,7 @@ class Featurama(LazyGroup):
         "dataset": Listed("Build point-in-time training sets, and verify them.", _DATA),
         "delete": Listed("Delete the values of an entity, or of some of its features, permanently.", _DATA),
         "purge": Listed("Remove values past retention.", _DATA),
+        "pack": Listed("Move the history of a group on a CQL server from rows to packed cells.", _DATA),
         "train": Listed("Train a model and publish it.", _MODELS),
         "models": Listed("List, compare, promote, roll back and delete models.", _MODELS),
         "predict": Listed("Predict for entities or for given features.", _MODELS),

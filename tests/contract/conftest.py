@@ -19,6 +19,10 @@ from tests.cql_server.endpoint import server_stays
 
 from .batches import definition
 
+PACKED = "cql_packed"
+"""The cluster, with groups whose history is packed."""
+OF_HISTORY = {"test_storage_history", "test_storage_values", "test_storage_erasure", "test_storage_deletion"}
+
 Opening = Callable[[], AbstractAsyncContextManager[Storage]]
 
 
@@ -27,11 +31,12 @@ class Names:
     """Names that no other test uses."""
 
     suffix: str
+    history: str = "rows"
 
     @property
     def group(self) -> FeatureGroup:
         """The test's feature group."""
-        return FeatureGroup(f"group_{self.suffix}")
+        return FeatureGroup(f"group_{self.suffix}", history=self.history)
 
     def entity(self, name: str) -> str:
         """An entity id; the given part comes first and decides the order."""
@@ -45,12 +50,30 @@ class Names:
         return definition(full, value_type, version=version, group=self.group.name, vector_length=vector_length)
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Tests of what history is not about run once on a cluster."""
+    twice = [
+        each
+        for each in items
+        if isinstance(each, pytest.Function)
+        and getattr(each, "callspec", None) is not None
+        and each.callspec.params.get("opening") == PACKED
+        and each.path.stem not in OF_HISTORY
+    ]
+    if twice:
+        config.hook.pytest_deselected(items=twice)
+        items[:] = [each for each in items if each not in twice]
+
+
 @pytest.fixture
-def names() -> Names:
-    return Names(uuid.uuid4().hex[:12])
+def names(request: pytest.FixtureRequest) -> Names:
+    parameters = getattr(getattr(request.node, "callspec", None), "params", {})
+    return Names(uuid.uuid4().hex[:12], "packed" if parameters.get("opening") == PACKED else "rows")
 
 
-@pytest.fixture(scope="session", params=["sqlite", pytest.param("cql", marks=pytest.mark.cql)])
+@pytest.fixture(
+    scope="session", params=["sqlite", *(pytest.param(each, marks=pytest.mark.cql) for each in ("cql", PACKED))]
+)
 def opening(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Opening:
     """How the adapter's storage is opened."""
     if request.param == "sqlite":

@@ -29,7 +29,14 @@ def one_of_each(names: Names) -> list[Definition]:
     """Every field set, none to its default."""
     kind = f"planet_{names.suffix}"
     group = FeatureGroup(
-        f"group_{names.suffix}", kind, "what \U0001fa90 it is", ttl="5us", retention="10us", buckets=4, created_at=71
+        f"group_{names.suffix}",
+        kind,
+        "what \U0001fa90 it is",
+        ttl="5us",
+        retention="10us",
+        buckets=4,
+        history="packed",
+        created_at=71,
     )
     return [
         EntityType(kind, "a 'planet'", created_at=70),
@@ -231,7 +238,7 @@ async def test_a_revision_keeps_every_field_of_its_kind(namespace: NamespaceStor
     """With its type."""
     _, group, feature, *_ = one_of_each(names)
     await namespace.put_definitions([group, feature])
-    changes = {"ttl": None, "retention": Duration(7), "buckets": 8, "description": "é"}
+    changes = {"ttl": None, "retention": Duration(7), "buckets": 8, "description": "é", "history": "packed"}
     wanted = revised(group, changes, -3)
     tagged = revised(feature, {"tags": ("a", "b"), "owner": "me"}, 9)
     assert await namespace.put_revision(wanted)

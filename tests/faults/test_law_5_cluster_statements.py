@@ -13,6 +13,7 @@ from tests.laws.conftest import PROFILE
 from tests.laws.scene import Arena, open_arena
 
 from featurama_core.storage.settings import StorageSettings, StorageUrl
+from featurama_core.types.schema import HISTORY_FORMS
 
 from .moments import moments
 from .play import check_finished, check_interrupted, play, script, unfinished
@@ -51,12 +52,13 @@ class Statements:
             raise RuntimeError("a fault was set here")
 
 
+@pytest.mark.parametrize("history", HISTORY_FORMS)
 @pytest.mark.parametrize("dies", [False, True], ids=["fails", "dies"])
-def test_any_statement_may_be_the_last(cql_endpoint: Any, dies: bool) -> None:
+def test_any_statement_may_be_the_last(cql_endpoint: Any, dies: bool, history: str) -> None:
     """Another process finishes what the first left."""
     from featurama_core.storage.cql import CqlStorage
 
-    with open_arena("cql", cql_endpoint.url) as arena:
+    with open_arena("cql", cql_endpoint.url, history) as arena:
         seam, stack = Statements(), AsyncExitStack()
         settings = StorageSettings(cql_endpoint.url, request_timeout_ms=20_000)
         opening = CqlStorage.open(StorageUrl.parse(cql_endpoint.url), settings, seam)

@@ -16,11 +16,24 @@ settings.register_profile("laws-ci", **_COMMON, derandomize=True)
 PROFILE = "laws-ci" if os.environ.get("CI", "").lower() in {"1", "true", "yes"} else "laws"
 
 
-@pytest.fixture(scope="session", params=["sqlite", pytest.param("cql", marks=pytest.mark.cql)])
+OF_HISTORY = {"test_store_machine", "test_law_2_order", "test_deletion_rules", "test_edges", "test_datasets"}
+"""Tests that also run on a cluster with packed history."""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """On the embedded storage, and on a cluster in both forms of history where a test is about it."""
+    if "arena" in metafunc.fixturenames:
+        forms = ["cql", "cql_packed"] if metafunc.module.__name__.rpartition(".")[2] in OF_HISTORY else ["cql"]
+        of_cluster = [pytest.param(each, marks=pytest.mark.cql) for each in forms]
+        metafunc.parametrize("arena", ["sqlite", *of_cluster], indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session")
 def arena(request: pytest.FixtureRequest) -> Iterator[Arena]:
     """The storages of one adapter, open for the session of a worker."""
-    url = "" if request.param == "sqlite" else request.getfixturevalue("cql_endpoint").url
-    with open_arena(request.param, url) as opened:
+    adapter, _, history = request.param.partition("_")
+    url = "" if adapter == "sqlite" else request.getfixturevalue("cql_endpoint").url
+    with open_arena(adapter, url, history or "rows") as opened:
         yield opened
 
 

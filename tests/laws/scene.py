@@ -204,8 +204,11 @@ STAYS, NAMED_STAYS = 12, 6
 class Arena:
     """The storages of one adapter, open for a whole session on one loop."""
 
-    def __init__(self, adapter: str, runner: asyncio.Runner, storages: list[Storage], start: int) -> None:
+    def __init__(
+        self, adapter: str, runner: asyncio.Runner, storages: list[Storage], start: int, history: str = "rows"
+    ) -> None:
         self.adapter = adapter
+        self.history = history
         self.start = start
         self._runner = runner
         self._storages = storages
@@ -258,7 +261,7 @@ class Arena:
     async def _make(self, name: str) -> None:
         await self._storages[0].create_namespace(name, NamespaceOptions(history_period=HISTORY_PERIOD))
         storage = await self._storages[0].namespace(name)
-        await register(OpenedStore(Namespace(name, storage, SETTINGS, FakeClock(self.start))))
+        await register(OpenedStore(Namespace(name, storage, SETTINGS, FakeClock(self.start))), self.history)
 
 
 def definitions() -> list[Feature]:
@@ -282,11 +285,12 @@ def definitions() -> list[Feature]:
     return found
 
 
-async def register(store: OpenedStore) -> None:
+async def register(store: OpenedStore, history: str = "rows") -> None:
     """The types, groups and features of every scene."""
     ages = {group: [None if age is None else Duration(age) for age in each[1:]] for group, each in GROUPS.items()}
     groups = [
-        FeatureGroup(group, each[0], ttl=ages[group][0], retention=ages[group][1]) for group, each in GROUPS.items()
+        FeatureGroup(group, each[0], ttl=ages[group][0], retention=ages[group][1], history=history)
+        for group, each in GROUPS.items()
     ]
     features = []
     for name, version, kind, group in (*FEATURES, *OF_STAYS):
@@ -298,8 +302,8 @@ async def register(store: OpenedStore) -> None:
 
 
 @contextmanager
-def open_arena(adapter: str, url: str = "") -> Iterator[Arena]:
-    """Two storages on one directory or cluster. `url` is a cluster's."""
+def open_arena(adapter: str, url: str = "", history: str = "rows") -> Iterator[Arena]:
+    """Two storages on one directory or cluster. `url` is a cluster's. history: of the groups."""
     folder = None
     if adapter == "sqlite":
         # Memory, where there is some: the laws are about meaning; test_law_5 and the contract suite are about disks.
@@ -313,7 +317,7 @@ def open_arena(adapter: str, url: str = "") -> Iterator[Arena]:
             stack = AsyncExitStack()
             try:
                 storages = [runner.run(stack.enter_async_context(_opened(url))) for _ in range(2)]
-                arena = Arena(adapter, runner, storages, start)
+                arena = Arena(adapter, runner, storages, start, history)
                 yield arena
                 arena.close()
             finally:

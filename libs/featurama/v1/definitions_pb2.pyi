@@ -11,6 +11,7 @@ from google.protobuf import message as _message
 from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -21,6 +22,30 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _HistoryForm:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _HistoryFormEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_HistoryForm.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    HISTORY_FORM_UNSPECIFIED: _HistoryForm.ValueType  # 0
+    """HISTORY_FORM_ROWS."""
+    HISTORY_FORM_ROWS: _HistoryForm.ValueType  # 1
+    """A row per value."""
+    HISTORY_FORM_PACKED: _HistoryForm.ValueType  # 2
+    """A packed cell per row of a write: less work for groups that are written much."""
+
+class HistoryForm(_HistoryForm, metaclass=_HistoryFormEnumTypeWrapper):
+    """HistoryForm is the form in which a CQL server stores history."""
+
+HISTORY_FORM_UNSPECIFIED: HistoryForm.ValueType  # 0
+"""HISTORY_FORM_ROWS."""
+HISTORY_FORM_ROWS: HistoryForm.ValueType  # 1
+"""A row per value."""
+HISTORY_FORM_PACKED: HistoryForm.ValueType  # 2
+"""A packed cell per row of a write: less work for groups that are written much."""
+Global___HistoryForm: _TypeAlias = HistoryForm  # noqa: Y015
 
 @_typing.final
 class EntityType(_message.Message):
@@ -115,7 +140,7 @@ Global___KeyColumn: _TypeAlias = KeyColumn  # noqa: Y015
 @_typing.final
 class FeatureGroup(_message.Message):
     """FeatureGroup holds features of one entity type that are computed and written together. UpdateDefinition changes its
-    description, ttl, retention and buckets.
+    description, ttl, retention, buckets and history.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -131,6 +156,7 @@ class FeatureGroup(_message.Message):
     REVISION_FIELD_NUMBER: _builtins.int
     START_TIME_FIELD_NUMBER: _builtins.int
     EARLIER_FIELD_NUMBER: _builtins.int
+    HISTORY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Unique name, [a-z][a-z0-9_]{0,62}."""
     entity_type: _builtins.str
@@ -143,6 +169,10 @@ class FeatureGroup(_message.Message):
     """Whether new definitions may no longer use it. Set by DeprecateFeatureGroup."""
     revision: _builtins.int
     """Number of its newest revision, from 1. Set by the server: UpdateDefinition makes another."""
+    history: Global___HistoryForm.ValueType
+    """How a CQL server stores its history. Unspecified means HISTORY_FORM_ROWS. Packed history stays packed. The embedded
+    store packs all history.
+    """
     @_builtins.property
     def ttl(self) -> _duration_pb2.Duration:
         """How long a value stays valid after its event time: seconds and nanoseconds, floored to microseconds. Absent: as
@@ -179,10 +209,11 @@ class FeatureGroup(_message.Message):
         revision: _builtins.int = ...,
         start_time: _timestamp_pb2.Timestamp | None = ...,
         earlier: _abc.Iterable[Global___FeatureGroup] | None = ...,
+        history: Global___HistoryForm.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_time", b"created_time", "retention", b"retention", "start_time", b"start_time", "ttl", b"ttl"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["buckets", b"buckets", "created_time", b"created_time", "deprecated", b"deprecated", "description", b"description", "earlier", b"earlier", "entity_type", b"entity_type", "name", b"name", "retention", b"retention", "revision", b"revision", "start_time", b"start_time", "ttl", b"ttl"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["buckets", b"buckets", "created_time", b"created_time", "deprecated", b"deprecated", "description", b"description", "earlier", b"earlier", "entity_type", b"entity_type", "history", b"history", "name", b"name", "retention", b"retention", "revision", b"revision", "start_time", b"start_time", "ttl", b"ttl"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -316,8 +316,8 @@ class RegistryServiceServicer:
 
     def UpdateDefinition(self, request, context):
         """UpdateDefinition changes fields of a definition: its next revision, which starts once all servers know it. May
-        change: the description of all kinds, tags and owner of a feature, ttl, retention and buckets of a group. Without
-        expected_revision a repeated call makes no further revision if the fields are as wanted.
+        change: the description of all kinds, tags and owner of a feature, ttl, retention, buckets and history of a
+        group. Without expected_revision a repeated call makes no further revision if the fields are as wanted.
         Reasons: those of RestoreDefinition, INVALID_ARGUMENT, EMPTY_REQUEST, REVISION_CONFLICT, VALUES_LOST.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

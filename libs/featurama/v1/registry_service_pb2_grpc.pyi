@@ -104,8 +104,8 @@ class RegistryServiceStub:
     """
     UpdateDefinition: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.UpdateDefinitionRequest, _registry_service_pb2.UpdateDefinitionResponse]
     """UpdateDefinition changes fields of a definition: its next revision, which starts once all servers know it. May
-    change: the description of all kinds, tags and owner of a feature, ttl, retention and buckets of a group. Without
-    expected_revision a repeated call makes no further revision if the fields are as wanted.
+    change: the description of all kinds, tags and owner of a feature, ttl, retention, buckets and history of a
+    group. Without expected_revision a repeated call makes no further revision if the fields are as wanted.
     Reasons: those of RestoreDefinition, INVALID_ARGUMENT, EMPTY_REQUEST, REVISION_CONFLICT, VALUES_LOST.
     """
     ListDefinitionUses: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.ListDefinitionUsesRequest, _registry_service_pb2.ListDefinitionUsesResponse]
@@ -198,8 +198,8 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     """
     UpdateDefinition: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.UpdateDefinitionRequest, _registry_service_pb2.UpdateDefinitionResponse]  # type: ignore[assignment]
     """UpdateDefinition changes fields of a definition: its next revision, which starts once all servers know it. May
-    change: the description of all kinds, tags and owner of a feature, ttl, retention and buckets of a group. Without
-    expected_revision a repeated call makes no further revision if the fields are as wanted.
+    change: the description of all kinds, tags and owner of a feature, ttl, retention, buckets and history of a
+    group. Without expected_revision a repeated call makes no further revision if the fields are as wanted.
     Reasons: those of RestoreDefinition, INVALID_ARGUMENT, EMPTY_REQUEST, REVISION_CONFLICT, VALUES_LOST.
     """
     ListDefinitionUses: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.ListDefinitionUsesRequest, _registry_service_pb2.ListDefinitionUsesResponse]  # type: ignore[assignment]
@@ -409,8 +409,8 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_registry_service_pb2.UpdateDefinitionResponse, _abc.Awaitable[_registry_service_pb2.UpdateDefinitionResponse]]:
         """UpdateDefinition changes fields of a definition: its next revision, which starts once all servers know it. May
-        change: the description of all kinds, tags and owner of a feature, ttl, retention and buckets of a group. Without
-        expected_revision a repeated call makes no further revision if the fields are as wanted.
+        change: the description of all kinds, tags and owner of a feature, ttl, retention, buckets and history of a
+        group. Without expected_revision a repeated call makes no further revision if the fields are as wanted.
         Reasons: those of RestoreDefinition, INVALID_ARGUMENT, EMPTY_REQUEST, REVISION_CONFLICT, VALUES_LOST.
         """
 

@@ -21,7 +21,15 @@ from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.names import DEFAULT_ENTITY_TYPE
 from featurama_core.types.revisions import REVISED
 from featurama_core.types.roles import Role
-from featurama_core.types.schema import Definition, Entity, EntityType, FeatureDefinition, FeatureGroup, FeatureService
+from featurama_core.types.schema import (
+    HISTORY_FORMS,
+    Definition,
+    Entity,
+    EntityType,
+    FeatureDefinition,
+    FeatureGroup,
+    FeatureService,
+)
 from featurama_core.types.times import MIN_TIME
 from featurama_core.types.values import ValueType
 
@@ -118,6 +126,22 @@ def _value_type(number: int) -> ValueType:
         raise InvalidInput(problem, reason=Reason.INVALID_DEFINITION, field="value_type") from error
 
 
+def _history_to_proto(form: str) -> int:
+    if form not in HISTORY_FORMS:
+        FeatureGroup(history=form).check()  # refuses it
+    return HISTORY_FORMS.index(form) + 1
+
+
+def _history_from_proto(number: int) -> str:
+    if not 0 <= number <= len(HISTORY_FORMS):
+        raise InvalidInput(
+            f"history {number} is not known; send HISTORY_FORM_ROWS or HISTORY_FORM_PACKED",
+            reason=Reason.INVALID_DEFINITION,
+            field="history",
+        )
+    return HISTORY_FORMS[max(number - 1, 0)]
+
+
 _MESSAGES: dict[type[Any], Callable[..., Any]] = {
     EntityType: definitions_pb2.EntityType,
     FeatureGroup: definitions_pb2.FeatureGroup,
@@ -145,6 +169,7 @@ _WRITERS: dict[str, Callable[[Any], Any]] = {
     "keys": _keys_to_proto,
     "roles": _roles_to_proto,
     "buckets": _within_int32,
+    "history": _history_to_proto,
     "vector_length": _within_int32,
 }
 _READERS: dict[str, Callable[[Any], Any]] = {
@@ -155,6 +180,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "retention": from_duration,
     "metadata": metadata_from_struct,
     "value_type": _value_type,
+    "history": _history_from_proto,
     "tags": tuple,
     "features": tuple,
     "keys": _keys_from_proto,

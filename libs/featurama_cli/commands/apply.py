@@ -26,8 +26,9 @@ async def apply(
 ) -> None:
     """Register and change the definitions of a file, after showing a plan.
 
-    Descriptions, tags and owners, and ttl, retention and buckets of groups are changed. Anything else that differs
-    under a registered name is a conflict, and nothing is done. The plan says how many values a lower retention removes.
+    Descriptions, tags and owners, and ttl, retention, buckets and history of groups are changed. Anything else that
+    differs under a registered name is a conflict, and nothing is done. The plan says how many values a lower retention
+    removes. On a CQL server `history: packed` suits groups of many features, and much data.
     """
     from featurama_cli.changes import confirm, make, values_lost
     from featurama_cli.definitions_file import read_definitions

@@ -120,6 +120,7 @@ async def edit(
     ttl: AgeOption = None,
     retention: AgeOption = None,
     buckets: Annotated[int | None, typer.Option(help="Of a group: partitions per period; only more.")] = None,
+    history: Annotated[str | None, typer.Option(help="Of a group: packed, instead of rows.")] = None,
     yes: YesOption = False,
 ) -> None:
     """Change what may change in a definition, after showing it. The change starts once all servers know it.
@@ -131,7 +132,7 @@ async def edit(
     from featurama_core.types.times import parse_duration
 
     tags = None if tag is None else tuple(tag)
-    given = {"description": description, "owner": owner, "tags": tags, "buckets": buckets}
+    given = {"description": description, "owner": owner, "tags": tags, "buckets": buckets, "history": history}
     changes: dict[str, Any] = {field: value for field, value in given.items() if value is not None}
     for field, age in (("ttl", ttl), ("retention", retention)):
         if age is not None:
@@ -263,6 +264,7 @@ def _group(each: FeatureGroup) -> dict[str, object]:
         "ttl": duration_text(each.ttl),
         "retention": duration_text(each.retention),
         "buckets": each.buckets,
+        "history": each.history,
         "description": each.description,
         "deprecated": each.deprecated,
     }

@@ -10,6 +10,7 @@ from pathlib import Path
 from featurama_cli.doctor.finding import Finding
 from featurama_cli.place import Place
 from featurama_cli.session import count_features, open_store, open_stores
+from featurama_core.namespace import Namespace
 from featurama_core.storage.settings import StorageUrl
 from featurama_core.store import EmbeddedStore
 from featurama_core.stores import Stores
@@ -18,6 +19,8 @@ from featurama_model.registry import CHAMPION, ModelRegistry
 
 _GIB = 1024**3
 _SECONDS = 15
+_WIDE = 10
+"""Features of a group that are written as twice as many rows, or as two packed cells."""
 
 
 async def checks(place: Place) -> AsyncIterator[Finding]:
@@ -50,6 +53,7 @@ async def checks(place: Place) -> AsyncIterator[Finding]:
 
 async def _namespaces(place: Place, stores: Stores) -> AsyncIterator[Finding]:
     names = await stores.storage.list_namespaces()
+    packs = StorageUrl.parse(place.url).scheme == "sqlite"
     if place.namespace not in names:
         yield Finding(
             "Namespace", "warn", f"{place.namespace} does not exist", f"`featurama namespaces create {place.namespace}`"
@@ -60,6 +64,7 @@ async def _namespaces(place: Place, stores: Stores) -> AsyncIterator[Finding]:
             namespace = await stores.namespace(name)
             features = await count_features(EmbeddedStore(namespace))
             models = await ModelRegistry(namespace.storage).list()
+            wide = [] if packs else await _wide_groups(namespace)
         except FailedPrecondition as error:
             yield Finding(check, "fail", error.message, f"`featurama migrate -n {name}`")
             continue
@@ -67,6 +72,13 @@ async def _namespaces(place: Place, stores: Stores) -> AsyncIterator[Finding]:
             yield Finding(check, "fail", error.message, "try again; then check the database")
             continue
         yield Finding(check, "ok", f"schema is current; {features} features, {len(models)} model versions")
+        for group in wide:
+            yield Finding(
+                f"{check}, {group}",
+                "warn",
+                f"{_WIDE} or more features, and a row of history per value",
+                f"if much is written: `featurama features edit {group} --kind group --history packed -n {name}`",
+            )
         for model in models:
             if model.problem:
                 yield Finding(
@@ -77,6 +89,14 @@ async def _namespaces(place: Place, stores: Stores) -> AsyncIterator[Finding]:
                 yield Finding(
                     f"{check}, {model_name}", "warn", "no champion", f"`featurama models promote {model_name} VERSION`"
                 )
+
+
+async def _wide_groups(namespace: Namespace) -> list[str]:
+    """Names of the groups of many features whose history is rows."""
+    groups = (await namespace.registry.snapshot(fresh=True)).all_groups()
+    in_rows = [name for name, group in groups.items() if group.history == "rows"]
+    first = [await namespace.storage.list_feature_names(("feature_group", name), "", _WIDE) for name in in_rows]
+    return [name for name, names in zip(in_rows, first, strict=True) if len(names) == _WIDE]
 
 
 async def _servers(place: Place) -> Finding:

@@ -160,6 +160,7 @@ class DefinitionMethods(LookupMethods):
         ttl: str | timedelta | None = None,
         retention: str | timedelta | None = None,
         buckets: int = 1,
+        history: str = "rows",
     ) -> FeatureGroup:
         """Register a feature group. Registering the same group again changes nothing.
 
@@ -172,11 +173,13 @@ class DefinitionMethods(LookupMethods):
             retention: Time after its event time during which a value is stored, in the same forms. None means
                 forever.
             buckets: Number of partitions per period of history, a power of two.
+            history: How a CQL server stores history: "rows", a row per value, or "packed", a cell per written row, for
+                groups that are written much. SQLite packs all history.
 
         Raises:
             Conflict: The group is registered with another field; `update_feature_group` changes it.
         """
-        return await self.define(FeatureGroup(name, entity_type, description, ttl, retention, buckets))
+        return await self.define(FeatureGroup(name, entity_type, description, ttl, retention, buckets, history))
 
     async def register_feature(
         self,

@@ -45,7 +45,7 @@ class UpdateMethods(Primitives):
             name: Name of the definition.
             version: Version of a feature, required for features.
             changes: Field -> new value: `description` of all kinds; `tags` and `owner` of a feature; `ttl`, `retention`
-                and `buckets` of a group.
+                `buckets` and `history` of a group.
             expected_revision: Number of the revision that is changed. None for the newest.
             confirmed: Whether a lower retention may remove values.
             dry_run: Whether nothing is stored, and only the outcome is returned.
@@ -82,6 +82,7 @@ class UpdateMethods(Primitives):
         retention: str | timedelta | EllipsisType | None = ...,
         description: str | None = None,
         buckets: int | None = None,
+        history: str | None = None,
         expected_revision: int | None = None,
         confirmed: bool = False,
     ) -> FeatureGroup:
@@ -96,6 +97,8 @@ class UpdateMethods(Primitives):
             retention: The same; not shorter than ttl. At least an hour if it is lower than before.
             description: Free text, at most 4,096 bytes.
             buckets: Number of partitions per period of history, a power of two. It can only be raised.
+            history: "packed": a CQL server stores further values in packed cells, and `featurama pack` moves the
+                earlier ones. It stays so.
             expected_revision: Number of the revision that is changed. None for the newest.
             confirmed: Whether a lower retention may remove values.
 
@@ -104,7 +107,7 @@ class UpdateMethods(Primitives):
             FailedPrecondition: The retention is lower and not confirmed (VALUES_LOST).
         """
         ages = {field: value for field, value in (("ttl", ttl), ("retention", retention)) if value is not ...}
-        changes = ages | _given(description=description, buckets=buckets)
+        changes = ages | _given(description=description, buckets=buckets, history=history)
         updated, _ = await self.update_definition(
             FeatureGroup, name, changes=changes, expected_revision=expected_revision, confirmed=confirmed
         )

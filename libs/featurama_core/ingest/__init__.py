@@ -1,1 +1,1 @@
-"""Writing: values are checked, converted, packed into cells, written, deleted and purged here."""
+"""Writing: values are checked, converted, packed into cells, written, deleted, purged and moved here."""

@@ -311,6 +311,12 @@ def checked_changes(before: Definition, changes: Mapping[str, Any]) -> dict[str,
                 reason=Reason.INVALID_DEFINITION,
                 field="buckets",
             )
+        if (before.history, after.history) == ("packed", "rows"):
+            raise InvalidInput(
+                f"history of {before.name!r} is packed and stays so; register another group to store rows",
+                reason=Reason.INVALID_DEFINITION,
+                field="history",
+            )
         retention: int | None = after.retention
         if is_lower(retention, before) and retention < LEAST_LOWERED_RETENTION:
             raise InvalidInput(

@@ -53,6 +53,10 @@ def _roles_from_json(text: str | None) -> tuple[Role, ...]:
     return roles_of(dict(json.loads(text or "[]")))
 
 
+def _history(text: str | None) -> str:
+    return text or "rows"  # groups of an earlier schema
+
+
 def _duration(micros: int | None) -> Duration | None:
     return None if micros is None else Duration(micros)
 
@@ -67,7 +71,7 @@ _FROM_COLUMN: dict[str, Callable[[Any], Any]] = {
     "value_type": ValueType, "tags": _from_json, "features": _from_json, "deprecated": bool,
     "deleted": bool,
     "ttl": _duration, "retention": _duration, "keys": _keys_from_json,
-    "roles": _roles_from_json,
+    "roles": _roles_from_json, "history": _history,
 }  # fmt: skip
 _FROM_REVISION: dict[str, Callable[[Any], Any]] = {"ttl": _duration, "retention": _duration, "tags": tuple}
 
@@ -144,8 +148,8 @@ DEFINITION_TABLES: dict[type[Any], DefinitionTable] = {
         DefinitionTable(
             FeatureGroup, "feature_groups", 1,
             (
-                "name", "entity_type", "description", "ttl", "retention", "buckets", "deprecated", "created_at",
-                "deleted", "revisions",
+                "name", "entity_type", "description", "ttl", "retention", "buckets", "history", "deprecated",
+                "created_at", "deleted", "revisions",
             ),
             Reason.UNKNOWN_FEATURE_GROUP,
         ),

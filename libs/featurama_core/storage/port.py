@@ -23,6 +23,7 @@ from featurama_core.storage.records import (
     Definitions,
     History,
     Partition,
+    PartitionToPack,
     ScanBlock,
     Seeks,
     Sought,
@@ -113,6 +114,28 @@ class NamespaceStorage(Protocol):
     ) -> AsyncIterator[ScanBlock]:
         """All stored values of features of one group in a partition, in blocks of whole entities, ids ascending
         by their UTF-8 bytes.
+        """
+
+    async def partitions_to_pack(self, group: FeatureGroup) -> list[PartitionToPack]:
+        """The partitions of a group with packed history whose values may lie outside of packed cells, sorted. From this
+        call on, writers of the group write packed cells only, whatever revision of it they know. Empty in the embedded
+        store, which packs all history.
+        """
+
+    def scan_unpacked(
+        self, features: Sequence[FeatureDefinition], group: FeatureGroup, partition: Partition
+    ) -> AsyncIterator[ScanBlock]:
+        """As `scan_history`: the values that are in no packed cell."""
+
+    async def pack_history(self, batch: WriteBatch) -> UInt8Array:
+        """Write the history of rows that are stored in packed cells. -> uint8[n] of Outcome."""
+
+    async def end_unpacked(self, group: FeatureGroup, period: int) -> None:
+        """From now on reads of a period look for its values in packed cells only."""
+
+    async def remove_unpacked(self, group: FeatureGroup, features: Sequence[FeatureDefinition], before: int) -> int:
+        """Remove the values outside of packed cells of the periods whose reads ended before a time (microseconds). ->
+        number of partitions removed. Idempotent.
         """
 
     async def put_layouts(self, layouts: Sequence[Layout]) -> None:

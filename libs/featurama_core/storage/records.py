@@ -173,6 +173,14 @@ class Partition:
     buckets: int
 
 
+@dataclass(frozen=True, slots=True)
+class PartitionToPack:
+    """A partition, and since when writers of its period are bound to write packed cells only, microseconds."""
+
+    partition: Partition
+    packed_since: int
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class ScanBlock:
     """A run of whole entities of a scan: their ids (ascending), and one History per feature, coded by position."""

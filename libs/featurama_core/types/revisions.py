@@ -23,7 +23,7 @@ Bound = int | Int64Array
 
 REVISED: dict[type[Definition], tuple[str, ...]] = {
     EntityType: ("description",),
-    FeatureGroup: ("description", "ttl", "retention", "buckets"),
+    FeatureGroup: ("description", "ttl", "retention", "buckets", "history"),
     FeatureDefinition: ("description", "tags", "owner"),
     FeatureService: ("description",),
 }

@@ -1,5 +1,5 @@
 """Definitions, registered before values are written. They are immutable values; a changed type is a new version, and
-a changed description, owner, tag, ttl or retention a new revision (revisions.py).
+a changed description, owner, tag, ttl, retention or form of history a new revision (revisions.py).
 
 Durations and times are int64 microseconds. The registry sets `deprecated`, `deleted`, `created_at` (microseconds UTC)
 and the revision; they are not compared. revision: number of the newest revision, from 1. start: since when it is in
@@ -27,6 +27,8 @@ from featurama_core.types.values import MAX_VECTOR_LENGTH, ValueType, type_text
 MAX_DESCRIPTION_BYTES = 4_096
 MAX_TAGS = 32
 MAX_BUCKETS = 1_024
+HISTORY_FORMS = ("rows", "packed")
+"""How a CQL server stores the history of a group: a row per value, or a packed cell per write of an entity."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,8 @@ class FeatureGroup:
 
     ttl: age up to which reads return a value. retention: age up to which a value is stored. Each is given as a text
     with a unit ("36h", "30d") or a timedelta, and kept in microseconds. None for no limit.
-    buckets: number of partitions per period, a power of two; a change applies to periods that begin later.
+    buckets: number of partitions per period, a power of two; a change applies to periods that begin later. history: one
+    of HISTORY_FORMS; the embedded store packs all history.
     """
 
     name: str
@@ -78,6 +81,7 @@ class FeatureGroup:
     ttl: Duration | None
     retention: Duration | None
     buckets: int
+    history: str
     deprecated: bool = field(compare=False)
     created_at: int = field(compare=False)
     deleted: bool = field(compare=False)
@@ -93,6 +97,7 @@ class FeatureGroup:
         ttl: DurationLike = None,
         retention: DurationLike = None,
         buckets: int = 1,
+        history: str = "rows",
         deprecated: bool = False,
         created_at: int = 0,
         deleted: bool = False,
@@ -102,7 +107,7 @@ class FeatureGroup:
     ) -> None:
         ages = parse_duration(ttl, "ttl"), parse_duration(retention, "retention")
         revised = revision, start, earlier
-        values = name, entity_type, description, *ages, buckets, deprecated, created_at, deleted, *revised
+        values = name, entity_type, description, *ages, buckets, history, deprecated, created_at, deleted, *revised
         for each, value in zip(fields(self), values, strict=True):
             object.__setattr__(self, each.name, value)
 
@@ -120,6 +125,8 @@ class FeatureGroup:
             raise _invalid("retention", "must not be shorter than ttl")
         if not 1 <= self.buckets <= MAX_BUCKETS or self.buckets & (self.buckets - 1):
             raise _invalid("buckets", f"must be a power of two from 1 to {MAX_BUCKETS}")
+        if self.history not in HISTORY_FORMS:
+            raise _invalid("history", f"must be {' or '.join(HISTORY_FORMS)}, not {self.history!r:.40}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,14 +42,15 @@ async def test_a_change_is_the_next_revision_and_starts_after_the_lead(
     first = await store.register_feature_group(group, ttl="1h")
     assert (1, MIN_TIME, ()) == (first.revision, first.start, first.earlier)
     second = await store.update_feature_group(group, ttl="2h")
-    third = await store.update_feature_group(group, ttl=None, description="why", buckets=2)
+    third = await store.update_feature_group(group, ttl=None, description="why", buckets=2, history="packed")
     assert (20 + 2) * SECOND == StoreSettings().revision_lead
     assert [(1, MIN_TIME, HOUR), (2, clock.now + LEAD, 2 * HOUR), (3, clock.now + LEAD + 1, None)] == [
         (each.revision, each.start, each.ttl) for each in revisions(third)
     ]
     assert (second, third) == (third.earlier[1], await store.get_feature_group(group))
     assert [second.ttl, third.ttl] == [each.ttl for each in revisions(await store.get_feature_group(group))[1:]]
-    assert ("why", 2) == (third.description, third.buckets)
+    assert ("why", 2, "packed") == (third.description, third.buckets, third.history)
+    assert [each.history for each in revisions(third)] == ["rows", "rows", "packed"]
 
 
 async def test_what_may_change_of_each_kind(store: OpenedStore, unique: Unique) -> None:
@@ -85,6 +86,8 @@ async def test_a_change_to_what_it_is_makes_no_revision(store: OpenedStore, uniq
         ({"buckets": 2}, "buckets", Reason.INVALID_DEFINITION),
         ({"buckets": 12}, "buckets", Reason.INVALID_DEFINITION),
         ({"buckets": "8"}, "buckets", Reason.INVALID_DEFINITION),
+        ({"history": "cells"}, "history", Reason.INVALID_DEFINITION),
+        ({"history": None}, "history", Reason.INVALID_DEFINITION),
         ({"ttl": "31d"}, "retention", Reason.INVALID_DEFINITION),
         ({"ttl": 60}, "ttl", Reason.INVALID_DEFINITION),
         ({"ttl": None, "retention": "3599s"}, "retention", Reason.INVALID_DEFINITION),

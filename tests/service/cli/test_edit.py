@@ -23,6 +23,30 @@ def test_a_definition_is_edited_and_shown_with_its_revision(defined: Featurama) 
     assert (found["ttl"], found["buckets"], found["revision"]) == (None, 2, 2)
 
 
+def test_the_history_of_a_group_becomes_packed(defined: Featurama) -> None:
+    """The change names the command that moves earlier values; on SQLite, which packs all history, it moves none."""
+    edit = defined("features", "edit", "weather", "--kind", "group", "--history", "packed", "--yes")
+    assert (edit.code, "history 'rows' -> 'packed'" in edit.err, "featurama pack weather" in edit.err) == (
+        0,
+        True,
+        True,
+    )
+    assert defined("features", "--groups", "--json").json[0]["history"] == "packed"
+    early = defined("pack", "weather")
+    assert (early.code, "wait until then" in early.err) == (2, True)
+    back = defined("features", "edit", "weather", "--kind", "group", "--history", "rows", "--yes")
+    assert (back.code, "is packed and stays so" in back.err) == (2, True)
+
+
+def test_a_group_with_packed_history_has_nothing_to_move(defined: Featurama, folder: Path) -> None:
+    (folder / "more.yaml").write_text("feature_groups: [{name: winds, entity_type: planet, history: packed}]\n")
+    assert defined("apply", "more.yaml", "--yes").code == 0
+    ran = defined("pack", "winds", "--json")
+    assert ran.json == {"group": "winds", "values": 0, "periods_left": 0, "again": None, "removed": 0}
+    ran = defined("pack", "weather")
+    assert (ran.code, "change it to packed first" in ran.err) == (2, True)
+
+
 def test_what_cannot_change_is_refused(defined: Featurama) -> None:
     """With the fields that can; a feature needs its version."""
     ran = defined("features", "edit", "temperature@1", "--ttl", "3d", "--yes")

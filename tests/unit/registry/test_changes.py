@@ -54,6 +54,15 @@ def test_buckets_are_not_fewer() -> None:
     assert (INVALID, "buckets", words) == refusal(InvalidInput, checked_changes, GROUP, {"buckets": 2})
 
 
+def test_packed_history_stays_packed() -> None:
+    """Rows become packed cells, never the other way."""
+    assert {"history": "packed"} == checked_changes(GROUP, {"history": "packed"})
+    packed = FeatureGroup("weekly", "team", history="packed")
+    assert {} == checked_changes(packed, {"history": "packed"})
+    words = "history of 'weekly' is packed and stays so; register another group to store rows"
+    assert (INVALID, "history", words) == refusal(InvalidInput, checked_changes, packed, {"history": "rows"})
+
+
 def test_a_retention_is_lowered_to_an_hour_or_more() -> None:
     """A group that begins with less keeps it, and may raise it."""
     endless, short = FeatureGroup("g"), FeatureGroup("g", retention="30m")

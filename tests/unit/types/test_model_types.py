@@ -181,6 +181,7 @@ def test_an_id_that_is_no_uuid7_is_refused(text):
     [
         FeatureGroup("g", ttl="2s", retention="1s"),
         FeatureGroup("g", buckets=3),
+        FeatureGroup("g", history="cells"),
         FeatureDefinition("f", ValueType.VECTOR),
         FeatureDefinition("f", ValueType.VECTOR, vector_length=2_049),
         FeatureDefinition("f", ValueType.INT, vector_length=2),

@@ -140,7 +140,7 @@ def test_names_types_and_references_are_not_revised() -> None:
     """The fields that a revision may change, kind by kind."""
     assert {
         EntityType: ("description",),
-        FeatureGroup: ("description", "ttl", "retention", "buckets"),
+        FeatureGroup: ("description", "ttl", "retention", "buckets", "history"),
         FeatureDefinition: ("description", "tags", "owner"),
         FeatureService: ("description",),
     } == REVISED

@@ -42,7 +42,7 @@ def every_field(definition: object) -> dict[str, object]:
     "definition",
     [
         EntityType("planet", "A world", (KeyColumn("sun"), KeyColumn("orbit", ValueType.INT)), True, 5),
-        FeatureGroup("traffic", "planet", "d", "7us", "9000001us", 4, True, 1_700_000_000_000_001),
+        FeatureGroup("traffic", "planet", "d", "7us", "9000001us", 4, "packed", True, 1_700_000_000_000_001),
         FeatureGroup("traffic"),
         FeatureDefinition(
             "embedding", ValueType.VECTOR, 3, "planet", "traffic", 8, None, "d", ("a", "b"), "amy", True, 5
@@ -66,6 +66,15 @@ def test_fields_left_out_take_their_defaults() -> None:
     assert (feature.version, feature.group, feature.entity_type, feature.references) == (1, "", "", None)
     group = wire.from_proto(FeatureGroup, definitions_pb2.FeatureGroup(name="g"))
     assert (group.entity_type, group.buckets, group.ttl, group.created_at) == ("entity", 1, None, 0)
+    assert group.history == "rows"
+
+
+def test_an_unknown_form_of_history_is_refused() -> None:
+    """A number that a newer client may send, and a text that no client may give."""
+    with pytest.raises(InvalidInput, match="history 3 is not known; send HISTORY_FORM_ROWS or HISTORY_FORM_PACKED"):
+        wire.from_proto(FeatureGroup, definitions_pb2.FeatureGroup(name="g", history=3))  # type: ignore[arg-type]
+    with pytest.raises(InvalidInput, match="history must be rows or packed, not 'cells'"):
+        wire.to_proto(FeatureGroup("g", history="cells"))
 
 
 def test_an_empty_name_stays_empty() -> None:

@@ -42,6 +42,8 @@ class Prepared:
     statement: Any
 
 
+NextRows = Callable[[list[Any]], int]
+
 Bound = tuple[Prepared, Sequence[object]]
 """A prepared statement and its values. Omitted trailing values stay unset."""
 
@@ -85,18 +87,50 @@ class Driver:
         values: Sequence[object],
         page_rows: int = PAGE_ROWS,
         level: ReadLevel | None = None,
+        next_rows: NextRows | None = None,
     ) -> AsyncIterator[list[Any]]:
-        """Rows as tuples, a page at a time, read on demand. A page may be empty. Raises StoreUnavailable."""
+        """Rows as tuples, a page at a time, read on demand. A page may be empty. Raises StoreUnavailable.
+
+        next_rows: a page -> the rows of the next one.
+        """
         statement = prepared.statement.bind(values, page_size=page_rows)
         if level is not None:
             statement.set_consistency(consistency(level))
         more = True
         while more:
-            result = await self._run(lambda: self._session.execute(statement), prepared.text, reading=True)
-            more = result.has_more_pages()
-            if more:
-                statement.set_page_state(result.page_state())
-            yield [row.as_tuple() for row in result]
+            rows, more = await self._page(statement, prepared.text)
+            if next_rows is not None:
+                statement.set_page_size(next_rows(rows))
+            yield rows
+
+    async def pages_ahead(
+        self, prepared: Prepared, values: Sequence[object], page_rows: int, next_rows: NextRows | None = None
+    ) -> AsyncIterator[list[Any]]:
+        """As `pages`; the next page is read while the caller works on one."""
+        statement = prepared.statement.bind(values, page_size=page_rows)
+        coming = asyncio.ensure_future(self._page(statement, prepared.text))
+        try:
+            more = True
+            while more:
+                rows, more = await coming
+                if more:
+                    if next_rows is not None:
+                        statement.set_page_size(next_rows(rows))
+                    coming = asyncio.ensure_future(self._page(statement, prepared.text))
+                yield rows
+        finally:
+            coming.cancel()
+            await asyncio.wait([coming])
+            if not coming.cancelled():
+                coming.exception()  # of a page that is not wanted any more
+
+    async def _page(self, statement: Any, text: str) -> tuple[list[Any], bool]:
+        """(the rows of a page, whether another follows, at which the statement then stands)."""
+        result = await self._run(lambda: self._session.execute(statement), text, reading=True)
+        more = result.has_more_pages()
+        if more:
+            statement.set_page_state(result.page_state())
+        return [row.as_tuple() for row in result], more
 
     async def write(self, prepared: Prepared, values: Sequence[object]) -> None:
         """Run one idempotent statement. Raises StoreUnavailable, OutcomeUnknown."""

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from featurama_core.storage.cql.both_tables import both, newest_of_both
 from featurama_core.storage.cql.decoding import history_of, int64s
 from featurama_core.storage.cql.driver import Prepared
 from featurama_core.storage.cql.fan_out import collect
 from featurama_core.storage.cql.history_rows import VALUE_COLUMNS
+from featurama_core.storage.cql.packed import PackedSlices
 from featurama_core.storage.cql.periods import periods_of
 from featurama_core.storage.cql.statements import Statements
 from featurama_core.storage.records import History
@@ -126,13 +128,31 @@ async def read_history(
     newest: int | None = None,
 ) -> list[History]:
     """See `NamespaceStorage.read_history`."""
+    count = None if newest is None else max(newest, 1)
     first, last = start // statements.history_period, end // statements.history_period
-    listed = await periods_of(statements, (group for _, group in features))
-    within = {name: [period for period in sorted(known) if first <= period <= last] for name, known in listed.items()}
+    within = {
+        name: {number: period for number, period in sorted(known.items()) if first <= number <= last}
+        for name, known in (await periods_of(statements, (group for _, group in features))).items()
+    }
+    in_rows = {name: [at for at, period in known.items() if period.rows] for name, known in within.items()}
     found = {definition.key: _Found() for definition, _ in features}
-    read = _Read(statements, entity_ids, features, start, end, within, found)
-    await (read.all() if newest is None else read.newest(max(newest, 1)))
-    return [found[definition.key].history(definition) for definition, _ in features]
+    read = _Read(statements, entity_ids, features, start, end, in_rows, found)
+    if any(in_rows.values()):
+        await (read.all() if count is None else read.newest(count))
+    histories = [found[definition.key].history(definition) for definition, _ in features]
+    in_cells = {name for name, known in within.items() if any(period.packed for period in known.values())}
+    packed_at = [at for at, (_, group) in enumerate(features) if group.name in in_cells]
+    if packed_at:
+        numbers = {at for name in in_cells for at, period in within[name].items() if period.packed}
+        packed_features = [features[at][0] for at in packed_at]
+        slices = PackedSlices(statements, entity_ids, packed_features, (start, end), sorted(numbers))
+        packed = await (slices.all() if count is None else slices.newest(count))
+        for at, feature, other in zip(packed_at, packed_features, packed, strict=True):
+            if count is None or not len(histories[at].entity):
+                histories[at] = both(histories[at], other, feature)
+            else:
+                histories[at] = newest_of_both(histories[at], other, feature, count, len(entity_ids))
+    return histories
 
 
 def _columns(value_type: ValueType) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import aclosing
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -18,6 +19,7 @@ from featurama_core.storage.cql import (
     latest,
     layouts,
     models,
+    old_rows,
     periods,
     scans,
     values,
@@ -25,7 +27,7 @@ from featurama_core.storage.cql import (
 from featurama_core.storage.cql.incarnation import Incarnation
 from featurama_core.storage.cql.statements import Statements
 from featurama_core.storage.port import Consistency, NamespaceOptions
-from featurama_core.storage.records import Cells, Partition, ScanBlock, WriteBatch
+from featurama_core.storage.records import Cells, Partition, PartitionToPack, ScanBlock, WriteBatch
 from featurama_core.types.errors import StoreUnavailable
 from featurama_core.types.schema import FeatureDefinition, FeatureGroup
 from featurama_core.types.times import Clock
@@ -91,13 +93,43 @@ class CqlNamespace:
         return cells
 
     async def scan_history(
-        self,
-        features: Sequence[FeatureDefinition],
-        group: FeatureGroup,  # noqa: ARG002 - names are unique in a namespace
-        partition: Partition,
+        self, features: Sequence[FeatureDefinition], group: FeatureGroup, partition: Partition
     ) -> AsyncIterator[ScanBlock]:
         """Blocks of whole entities, ids ascending."""
-        scan = scans.scan_history(self._statements, features, partition)
+        async with aclosing(scans.scan_history(self._statements, features, group, partition)) as scan:  # type: ignore[type-var]
+            async for block in self._blocks(scan):
+                yield block
+
+    async def scan_unpacked(
+        self, features: Sequence[FeatureDefinition], group: FeatureGroup, partition: Partition
+    ) -> AsyncIterator[ScanBlock]:
+        """The values that are in no packed cell."""
+        async with aclosing(scans.scan_unpacked(self._statements, features, group, partition)) as scan:  # type: ignore[type-var]
+            async for block in self._blocks(scan):
+                yield block
+
+    async def partitions_to_pack(self, group: FeatureGroup) -> list[PartitionToPack]:
+        """The partitions with values outside of packed cells. From now on writers write packed cells only."""
+        async with self.incarnation.living():
+            found = await periods.begin_packed(self._statements, group, self._clock() // 1_000)
+        return [
+            PartitionToPack(partition, period.packed_since)
+            for number, period in found.items()
+            if period.rows and period.packed_since is not None
+            for partition in periods.cut(number, period)
+        ]
+
+    async def pack_history(self, batch: WriteBatch) -> UInt8Array:
+        """Write packed history only. -> uint8[n] of Outcome."""
+        async with self.incarnation.living():
+            return await values.write_history(self._statements, batch, self._clock)
+
+    async def end_unpacked(self, group: FeatureGroup, period: int) -> None:
+        """From now on reads of a period leave the per-value tables out."""
+        async with self.incarnation.living():
+            await periods.end_rows(self._statements, group, period, self._clock() // 1_000)
+
+    async def _blocks(self, scan: AsyncIterator[ScanBlock]) -> AsyncIterator[ScanBlock]:
         while True:
             async with self.incarnation.living():
                 block = await anext(scan, None)
@@ -117,6 +149,7 @@ class CqlNamespace:
     drop_cells = _while_it_lives(latest.drop_cells)
     list_latest_entities = _while_it_lives(latest.list_latest_entities)
     clean = _while_it_lives(cleaning.clean)
+    remove_unpacked = _while_it_lives(old_rows.remove_unpacked)
     features_to_clean = _while_it_lives(cleaning.features_to_clean)
     load_definitions = _while_it_lives(definitions.load_definitions)
     read_features = _while_it_lives(definitions.read_features)

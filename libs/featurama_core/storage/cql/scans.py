@@ -6,19 +6,23 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
 import numpy as np
 
+from featurama_core.storage.cql.both_tables import aligned, both, only_in_rows
 from featurama_core.storage.cql.decoding import history_of, int64s
 from featurama_core.storage.cql.driver import PAGE_ROWS
 from featurama_core.storage.cql.fan_out import for_each
 from featurama_core.storage.cql.history_rows import VALUE_COLUMNS
+from featurama_core.storage.cql.packed import scan_packed
+from featurama_core.storage.cql.periods import period_of
 from featurama_core.storage.cql.statements import Statements
 from featurama_core.storage.records import History, Partition, ScanBlock
-from featurama_core.types.schema import FeatureDefinition
+from featurama_core.types.schema import FeatureDefinition, FeatureGroup
 from featurama_core.types.values import Int64Array
 
 _ROWS_AHEAD = 100_000
@@ -90,29 +94,74 @@ class _Stream:
 
 
 async def scan_history(
+    statements: Statements, features: Sequence[FeatureDefinition], group: FeatureGroup, partition: Partition
+) -> AsyncIterator[ScanBlock]:
+    """Blocks of whole entities, ids ascending. Where the values lie is read when the scan begins."""
+    period = await period_of(statements, group, partition.period)
+    if not period.packed:
+        blocks = _scan_rows(statements, features, partition)
+    elif not period.rows:
+        blocks = scan_packed(statements, features, group, partition)
+    else:
+        blocks = _scan_both(statements, features, group, partition)
+    async with aclosing(blocks):  # type: ignore[type-var]
+        async for block in blocks:
+            yield block
+
+
+async def scan_unpacked(
+    statements: Statements, features: Sequence[FeatureDefinition], group: FeatureGroup, partition: Partition
+) -> AsyncIterator[ScanBlock]:
+    """As `scan_history`, of the values that are in no packed cell."""
+    pairs = _scan_pairs(statements, features, group, partition)
+    async with aclosing(pairs):  # type: ignore[type-var]
+        async for rows, packed in pairs:
+            missing = [only_in_rows(*each) for each in zip(rows.histories, packed.histories, strict=True)]
+            yield ScanBlock(rows.entity_ids, missing)
+
+
+async def _scan_both(
+    statements: Statements, features: Sequence[FeatureDefinition], group: FeatureGroup, partition: Partition
+) -> AsyncIterator[ScanBlock]:
+    pairs = _scan_pairs(statements, features, group, partition)
+    async with aclosing(pairs):  # type: ignore[type-var]
+        async for rows, packed in pairs:
+            histories = [both(*each) for each in zip(rows.histories, packed.histories, features, strict=True)]
+            yield ScanBlock(rows.entity_ids, histories)
+
+
+def _scan_pairs(
+    statements: Statements, features: Sequence[FeatureDefinition], group: FeatureGroup, partition: Partition
+) -> AsyncIterator[tuple[ScanBlock, ScanBlock]]:
+    rows = _scan_rows(statements, features, partition)
+    return aligned(rows, scan_packed(statements, features, group, partition), features)
+
+
+async def _scan_rows(
     statements: Statements, features: Sequence[FeatureDefinition], partition: Partition
 ) -> AsyncIterator[ScanBlock]:
-    """Blocks of whole entities, ids ascending."""
     columns: dict[str, list[str]] = {}
     for feature in features:
         of_name = columns.setdefault(feature.name, [])
         if (column := VALUE_COLUMNS[feature.value_type]) not in of_name:
             of_name.append(column)
     page_rows = min(max(_ROWS_AHEAD // max(len(columns), 1), _SMALLEST_PAGE), PAGE_ROWS)
-    streams: dict[str, _Stream] = {}
-    for name, of_name in columns.items():
-        text = f"SELECT entity_id, version, timestamp, ingested_at, {', '.join(of_name)}{_SCAN}"
-        values = (name, partition.period, partition.bucket)
-        streams[name] = _Stream(statements.driver.pages(await statements.get(text), values, page_rows))
-    bound: str | None = ""
-    while bound is not None:
-        # The streams that end at the bound delay the others.
-        behind = [stream for stream in streams.values() if not stream.done and stream.last <= bound]
-        await for_each(behind, _Stream.advance, statements.driver.width)
-        bound = min((stream.last for stream in streams.values() if not stream.done), default=None)
-        taken = {name: stream.take(bound) for name, stream in streams.items()}
-        if any(taken.values()):
-            yield _block(features, columns, taken)
+    async with AsyncExitStack() as open_streams:
+        streams: dict[str, _Stream] = {}
+        for name, of_name in columns.items():
+            text = f"SELECT entity_id, version, timestamp, ingested_at, {', '.join(of_name)}{_SCAN}"
+            values = (name, partition.period, partition.bucket)
+            pages = statements.driver.pages_ahead(await statements.get(text), values, page_rows)
+            streams[name] = _Stream(await open_streams.enter_async_context(aclosing(pages)))  # type: ignore[type-var]
+        bound: str | None = ""
+        while bound is not None:
+            # The streams that end at the bound delay the others.
+            behind = [stream for stream in streams.values() if not stream.done and stream.last <= bound]
+            await for_each(behind, _Stream.advance, statements.driver.width)
+            bound = min((stream.last for stream in streams.values() if not stream.done), default=None)
+            taken = {name: stream.take(bound) for name, stream in streams.items()}
+            if any(taken.values()):
+                yield _block(features, columns, taken)
 
 
 def _block(

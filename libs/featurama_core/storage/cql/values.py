@@ -1,7 +1,8 @@
-"""Writing rows. ATOMIC: a LOGGED batch holds both history rows of every value of a row and its latest cells, for
-several rows up to a maximum size. A row that is too large is split into several batches, one after another: both
-history rows of a value are in one batch, and the latest cells are in the last. BULK: UNLOGGED batches of one partition,
-table by table and concurrently.
+"""Writing rows. ATOMIC: a LOGGED batch holds both history rows of every value or packed cell of a row and its latest
+cells, for several rows up to a maximum size. A row that is too large is split into several batches, one after another:
+both history rows of a value are in one batch, and the latest cells are in the last. A packed cell that is too large is
+written alone. BULK: UNLOGGED batches, table by table and concurrently, of one partition or a few small ones; packed
+cells by group follow those by entity, so that by entity all is found that scans find.
 
 A row is accepted if every part of it is stored, rejected if certainly none is, and unknown otherwise.
 """
@@ -13,10 +14,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from featurama_core.off_loop import off_loop
 from featurama_core.storage.cql.driver import Bound, Driver, Prepared
 from featurama_core.storage.cql.fan_out import for_each
-from featurama_core.storage.cql.history_rows import ROW_SHARE, HistoryColumn, Insertions, RowKeys
+from featurama_core.storage.cql.history_rows import ROW_SHARE, HistoryRows, Insertions, PartitionRows, RowKeys
 from featurama_core.storage.cql.latest import INTO_LATEST
+from featurama_core.storage.cql.packed_writes import PackedCells, into_packed
 from featurama_core.storage.cql.periods import register
 from featurama_core.storage.cql.statements import Statements
 from featurama_core.storage.records import CellRun, WriteBatch
@@ -29,9 +32,14 @@ MAX_BATCH_BYTES = 40 * 1024
 """Cassandra's default fails a batch of several partitions above 50 KiB."""
 MAX_BULK_ROWS = 100
 BATCHES_AT_ONCE = 48
+_FEW_VALUES = 10_000
+"""Rows times columns that are prepared on the event loop."""
 
-_Sized = tuple[Bound, int, int]
-"""A statement, its row, and its size in bytes."""
+_STATEMENTS_AHEAD = 1_000
+_SMALL, _SMALL_ONES = 10, 10
+"""Statements of a partition that shares an UNLOGGED batch, and the number of such partitions in one: Cassandra warns of
+more.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,43 +51,72 @@ class Part:
     logged: bool
 
 
+_Piece = tuple[list[int], int, list[Bound]]
+"""Statements of one partition: their rows, their bytes, and themselves."""
+
+
 async def write_batch(statements: Statements, batch: WriteBatch, mode: WriteMode, clock: Clock) -> UInt8Array:
     """-> uint8[n] of Outcome."""
     tally = _Tally(len(batch.entity_ids))
-    period = batch.event_time // statements.history_period
     try:
-        buckets = await register(
-            statements,
-            (
-                (stored.group, at)
-                for stored in batch.columns
-                for at in np.unique(period[stored.column.status != Status.NOT_FOUND]).tolist()
-            ),
-        )
-        types = {stored.definition.value_type for stored in batch.columns}
-        insertions = {value_type: await Insertions.prepare(statements, value_type) for value_type in types}
-        into_latest = await statements.get(INTO_LATEST)
+        plan = await _planned(statements, batch, clock() // 1_000)
     except (StoreUnavailable, OutcomeUnknown):
         # No row was sent.
         tally.rejected[:] = True
         return tally.outcomes()
-    keys = RowKeys.of(batch, period, buckets)
-    now = clock() // 1_000
-    columns = [HistoryColumn(stored, keys, insertions[stored.definition.value_type], now) for stored in batch.columns]
-    plan = _Plan(batch, keys, columns, into_latest)
-    await tally.send(statements.driver, plan.atomic() if mode is WriteMode.ATOMIC else plan.bulk())
+    if mode is WriteMode.ATOMIC:
+        await tally.send(statements.driver, plan.atomic())
+    else:
+        await tally.send(statements.driver, plan.bulk())
+        await tally.send(statements.driver, plan.packed_by_group(tally.failed))
     return tally.outcomes()
+
+
+async def write_history(statements: Statements, batch: WriteBatch, clock: Clock) -> UInt8Array:
+    """Write the packed history of rows, not their latest cells. -> uint8[n] of Outcome. Raises StoreUnavailable,
+    OutcomeUnknown.
+    """
+    tally = _Tally(len(batch.entity_ids))
+    plan = await _planned(statements, batch, clock() // 1_000)
+    await tally.send(statements.driver, plan.by_entity())
+    await tally.send(statements.driver, plan.packed_by_group(tally.failed))
+    return tally.outcomes()
+
+
+async def _planned(statements: Statements, batch: WriteBatch, now: int) -> _Plan:
+    period = batch.event_time // statements.history_period
+    periods = await register(
+        statements, ((run.group, at) for run in batch.runs for at in np.unique(period[run.rows]).tolist()), now
+    )
+    large = len(batch.entity_ids) * len(batch.columns) > _FEW_VALUES
+    keys = await off_loop(large, RowKeys, batch, period, periods)
+    history: list[History] = []
+    for group in {stored.group.name: stored.group for stored in batch.columns}.values():
+        columns = [stored for stored in batch.columns if stored.group.name == group.name]
+        in_rows = ~keys.packed(group.name)
+        written = [in_rows & (stored.column.status != Status.NOT_FOUND) for stored in columns]
+        if np.any(written):
+            types = {stored.definition.value_type for stored in columns}
+            insertions = {each: await Insertions.prepare(statements, each) for each in types}
+            history.append(await off_loop(large, HistoryRows, group, columns, written, keys, insertions, now))
+    packed = [run for run in batch.runs if keys.packed(run.group.name)[run.rows].any()]
+    if packed:
+        into = await into_packed(statements)
+        history += [await off_loop(large, PackedCells, run, keys, into, now) for run in packed]
+    return _Plan(batch, keys, history, await statements.get(INTO_LATEST))
+
+
+History = HistoryRows | PackedCells
+"""Some rows of two history tables: by entity, and for scans."""
 
 
 class _Plan:
     """Splits a write into parts. Statements are created when a part is taken, so few are in memory."""
 
-    def __init__(
-        self, batch: WriteBatch, keys: RowKeys, columns: Sequence[HistoryColumn], into_latest: Prepared
-    ) -> None:
+    def __init__(self, batch: WriteBatch, keys: RowKeys, history: Sequence[History], into_latest: Prepared) -> None:
         self._batch = batch
         self._keys = keys
-        self._columns = columns
+        self._history = history
         self._into_latest = into_latest
 
     def atomic(self) -> Iterator[Part]:
@@ -91,8 +128,8 @@ class _Plan:
                 cells[row].append((run, cell))
                 cell_bytes[row] += len(cell) + ROW_SHARE + self._keys.id_bytes[row]
         row_bytes = cell_bytes.copy()
-        for column in self._columns:
-            row_bytes += np.where(column.written, 2 * np.array(column.row_bytes, dtype=np.int64), 0)
+        for each in self._history:
+            row_bytes += 2 * each.row_bytes
         together: list[int] = []
         held = 0
         for row, size in enumerate(row_bytes.tolist()):
@@ -109,31 +146,45 @@ class _Plan:
             yield self._together(together, cells)
 
     def bulk(self) -> Iterator[Part]:
-        """UNLOGGED batches of one partition, table by table."""
-        by_name = [self._by_name(column) for column in self._columns]
+        """UNLOGGED batches, table by table, without the packed cells by group."""
+        for_scans = [_all_cut(each.scans()) for each in self._history if isinstance(each, HistoryRows)]
         # Alternating: concurrent batches of one partition would wait for each other on the server.
-        yield from _in_turn([self._by_entity(), _in_turn(by_name), self._latest()])
+        yield from _in_turn([self.by_entity(), _in_turn(for_scans), _joined(self._latest())])
+
+    def by_entity(self) -> Iterator[Part]:
+        """The history by entity, as `bulk`."""
+        values = [each for each in self._history if isinstance(each, HistoryRows)]
+        cells = [each for each in self._history if isinstance(each, PackedCells)]
+        return _in_turn([_joined(self._by_entity(values)), _joined(self._by_entity(cells))])
+
+    def packed_by_group(self, failed: BoolArray) -> Iterator[Part]:
+        """The packed cells by group, as `bulk`, without those of rows that failed: bool[n]."""
+        return _in_turn([_all_cut(each.scans(failed)) for each in self._history if isinstance(each, PackedCells)])
 
     def _together(self, rows: list[int], cells: Sequence[Sequence[tuple[CellRun, bytes]]]) -> Part:
         statements: list[Bound] = []
         for row in rows:
-            for column in self._columns:
-                if column.written[row]:
-                    statements += (column.by_entity(row), column.by_name(row))
+            for each in self._history:
+                if each.written[row]:
+                    statements += each.by_entity(row)
+                    statements += each.for_scans(row)
             statements += [self._cell(row, run, cell) for run, cell in cells[row]]
         return Part(rows, [statements], logged=True)
 
     def _split(self, row: int, latest: list[Bound], latest_bytes: int) -> list[list[Bound]]:
         batches: list[list[Bound]] = [[]]
         held = 0
-        for column in self._columns:
-            if column.written[row]:
-                size = 2 * column.row_bytes[row]
-                if batches[-1] and held + size > MAX_BATCH_BYTES:
+        for each in (each for each in self._history if each.written[row]):
+            pairs = zip(each.by_entity(row), each.for_scans(row), each.sizes(row), strict=True)
+            for by_entity, for_scans, size in pairs:
+                if batches[-1] and held + 2 * size > MAX_BATCH_BYTES:
                     batches.append([])
                     held = 0
-                batches[-1] += (column.by_entity(row), column.by_name(row))
-                held += size
+                if 2 * size > MAX_BATCH_BYTES:
+                    batches[-1:] = [[by_entity], [for_scans], []]
+                else:
+                    batches[-1] += (by_entity, for_scans)
+                    held += 2 * size
         # The cells of one entity are one partition, so the limit does not apply to a batch of them alone.
         if held + latest_bytes > MAX_BATCH_BYTES:
             return [*batches, latest]
@@ -143,27 +194,26 @@ class _Plan:
     def _cell(self, row: int, run: CellRun, cell: bytes) -> Bound:
         return self._into_latest, (self._keys.event_time[row], cell, self._keys.entity_ids[row], run.layout.layout_id)
 
-    def _by_entity(self) -> Iterator[Part]:
+    def _by_entity(self, history: Sequence[History]) -> Iterator[_Piece]:
         keys = self._keys
         partitions: dict[tuple[str, int], list[int]] = {}
-        for row, key in enumerate(zip(keys.entity_ids, keys.period, strict=True)):
+        for row, key in enumerate(zip(keys.entity_ids, keys.period, strict=True) if history else ()):
             partitions.setdefault(key, []).append(row)
         for rows in partitions.values():
-            yield from _cut(
-                (column.by_entity(row), row, column.row_bytes[row])
-                for row in rows
-                for column in self._columns
-                if column.written[row]
-            )
+            statements: list[Bound] = []
+            of_row: list[int] = []
+            sizes: list[int] = []
+            for row in rows:
+                for each in (each for each in history if each.written[row]):
+                    statements += each.by_entity(row)
+                    sizes += each.sizes(row)
+                of_row += [row] * (len(statements) - len(of_row))
+                if len(statements) > _STATEMENTS_AHEAD:
+                    yield from _cut(of_row, sizes, statements)
+                    statements, of_row, sizes = [], [], []
+            yield from _cut(of_row, sizes, statements)
 
-    def _by_name(self, column: HistoryColumn) -> Iterator[Part]:
-        partitions: dict[tuple[int, int], list[int]] = {}
-        for row in column.rows.tolist():
-            partitions.setdefault((self._keys.period[row], column.bucket(row)), []).append(row)
-        for rows in partitions.values():
-            yield from _cut((column.by_name(row), row, column.row_bytes[row]) for row in rows)
-
-    def _latest(self) -> Iterator[Part]:
+    def _latest(self) -> Iterator[_Piece]:
         """Of the cells of an entity in one layout only the newest can win; all rows of the entity depend on it."""
         newest: dict[tuple[str, int], tuple[int, CellRun, bytes]] = {}
         rows_of: dict[str, list[int]] = {}
@@ -176,10 +226,13 @@ class _Plan:
                     newest[key] = row, run, cell
                 rows_of.setdefault(ids[row], []).append(row)
         cells: dict[str, list[Bound]] = {}
+        sizes: dict[str, int] = {}
         for (entity_id, _), (row, run, cell) in newest.items():
             cells.setdefault(entity_id, []).append(self._cell(row, run, cell))
+            size = len(cell) + ROW_SHARE + int(self._keys.id_bytes[row])
+            sizes[entity_id] = sizes.get(entity_id, 0) + size
         for entity_id, statements in cells.items():
-            yield Part(rows_of[entity_id], [statements], logged=False)
+            yield rows_of[entity_id], sizes[entity_id], statements
 
 
 def _in_turn(sources: Sequence[Iterator[Part]]) -> Iterator[Part]:
@@ -194,20 +247,47 @@ def _in_turn(sources: Sequence[Iterator[Part]]) -> Iterator[Part]:
         sources = left
 
 
-def _cut(statements: Iterable[_Sized]) -> Iterator[Part]:
-    """Statements of one partition -> batches of bounded size."""
-    held: list[Bound] = []
+def _all_cut(partitions: Iterable[PartitionRows]) -> Iterator[Part]:
+    for rows, sizes, statements in partitions:
+        for start, end in _bounds(sizes):
+            yield Part(rows[start:end], [statements(rows[start:end])], logged=False)
+
+
+def _cut(rows: list[int], sizes: list[int], statements: list[Bound]) -> Iterator[_Piece]:
+    """Statements of one partition -> pieces of bounded size."""
+    for start, end in _bounds(sizes):
+        yield rows[start:end], sum(sizes[start:end]), statements[start:end]
+
+
+def _joined(pieces: Iterable[_Piece]) -> Iterator[Part]:
+    """Small pieces together, others alone."""
     rows: list[int] = []
-    total = 0
-    for bound, row, size in statements:
-        if held and (len(held) == MAX_BULK_ROWS or total + size > MAX_BATCH_BYTES):
-            yield Part(rows, [held], logged=False)
-            held, rows, total = [], [], 0
-        held.append(bound)
-        rows.append(row)
+    statements: list[Bound] = []
+    held = number = 0
+    for some, size, bounds in pieces:
+        if len(bounds) > _SMALL or 2 * size > MAX_BATCH_BYTES:
+            yield Part(some, [bounds], logged=False)
+            continue
+        if number == _SMALL_ONES or held + size > MAX_BATCH_BYTES:
+            yield Part(rows, [statements], logged=False)
+            rows, statements, held, number = [], [], 0, 0
+        rows += some
+        statements += bounds
+        held, number = held + size, number + 1
+    if statements:
+        yield Part(rows, [statements], logged=False)
+
+
+def _bounds(sizes: Sequence[int]) -> Iterator[tuple[int, int]]:
+    start = total = 0
+    small = max(sizes, default=0) * MAX_BULK_ROWS <= MAX_BATCH_BYTES
+    for end, size in enumerate(() if small else sizes):
+        if end > start and (end - start == MAX_BULK_ROWS or total + size > MAX_BATCH_BYTES):
+            yield start, end
+            start, total = end, 0
         total += size
-    if held:
-        yield Part(rows, [held], logged=False)
+    for first in range(start, len(sizes), MAX_BULK_ROWS):
+        yield first, min(first + MAX_BULK_ROWS, len(sizes))
 
 
 class _Tally:
@@ -218,6 +298,11 @@ class _Tally:
         self.rejected: BoolArray = np.zeros(rows, dtype=np.bool_)
         self.unknown: BoolArray = np.zeros(rows, dtype=np.bool_)
         self._failed_in_a_row = 0
+
+    @property
+    def failed(self) -> BoolArray:
+        """bool[n]: the rows of which a part is not known to be stored."""
+        return self.rejected | self.unknown
 
     async def send(self, driver: Driver, parts: Iterator[Part]) -> None:
         """Write every part. After many failures in a row the remaining parts are rejected without a request."""

@@ -9,12 +9,12 @@ from itertools import islice
 
 import numpy as np
 
+from featurama_core.storage.packed_history import StoredRows, decode, join_blocks, recoded
 from featurama_core.storage.records import History, Partition
 from featurama_core.storage.sqlite.connections import Reader
-from featurama_core.storage.sqlite.decoding import decode, join_blocks, recoded
 from featurama_core.storage.sqlite.interning import as_json, group_key
 from featurama_core.storage.sqlite.layouts import KnownLayouts
-from featurama_core.storage.sqlite.rows import HistoryRows, Row, StoredRows
+from featurama_core.storage.sqlite.rows import HistoryRows, Row
 from featurama_core.types.schema import FeatureDefinition, FeatureGroup
 
 BLOCK_ROWS = 65_536

@@ -15,6 +15,7 @@ from featurama_core.storage.records import (
     Definitions,
     History,
     Partition,
+    PartitionToPack,
     ScanBlock,
     Seeks,
     Sought,
@@ -280,3 +281,34 @@ class SqliteNamespace:
         """The definitions that changed after a revision."""
         load = partial(definitions.load_definitions, after=after, incarnation=self.incarnation)
         return await self._readers.run(load)
+
+    async def partitions_to_pack(self, group: FeatureGroup) -> list[PartitionToPack]:  # noqa: ARG002
+        """None: all history is packed."""
+        return []
+
+    async def scan_unpacked(
+        self,
+        features: Sequence[FeatureDefinition],  # noqa: ARG002
+        group: FeatureGroup,  # noqa: ARG002
+        partition: Partition,  # noqa: ARG002
+    ) -> AsyncIterator[ScanBlock]:
+        """Nothing."""
+        nothing: tuple[ScanBlock, ...] = ()
+        for each in nothing:
+            yield each
+
+    async def pack_history(self, batch: WriteBatch) -> UInt8Array:
+        """The rows are packed."""
+        return all_accepted(len(batch.entity_ids))
+
+    async def end_unpacked(self, group: FeatureGroup, period: int) -> None:
+        """Nothing to do."""
+
+    async def remove_unpacked(
+        self,
+        group: FeatureGroup,  # noqa: ARG002
+        features: Sequence[FeatureDefinition],  # noqa: ARG002
+        before: int,  # noqa: ARG002
+    ) -> int:
+        """Nothing to remove."""
+        return 0

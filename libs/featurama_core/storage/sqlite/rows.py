@@ -6,10 +6,10 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
+from featurama_core.storage.packed_history import StoredRows
 from featurama_core.storage.sqlite.interning import as_json
 from featurama_core.types.values import Int64Array
 
@@ -29,49 +29,18 @@ Row = tuple[int, int, int, bytes]
 Lists = tuple[int, str, str, str, str, bytes]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class StoredRows:
-    """h rows in any order. entity: int64[h], codes. event_time, ingested_at, layout_id, size: int64[h]; `size` is the
-    length of the cell. cells: all cells, one after the other.
-    """
-
-    entity: Int64Array
-    event_time: Int64Array
-    ingested_at: Int64Array
-    layout_id: Int64Array
-    size: Int64Array
-    cells: bytes
-
-    def __len__(self) -> int:
-        return len(self.entity)
-
-    @classmethod
-    def of(cls, rows: Sequence[tuple[int, *Row]]) -> StoredRows:
-        """From rows, each after the code of its entity."""
-        keys = np.array([each[:4] for each in rows], dtype=np.int64).reshape(-1, 4)
-        entity, event_time, ingested_at, layout_id = np.ascontiguousarray(keys.T)
-        cells = [each[4] for each in rows]
-        return cls(entity, event_time, ingested_at, layout_id, _sizes(cells), b"".join(cells))
-
-    @classmethod
-    def joined(cls, lists: Sequence[tuple[int, Lists]]) -> StoredRows:
-        """From (entity code, its rows)."""
-        codes = np.array([code for code, _ in lists], dtype=np.int64)
-        counts, event_time, ingested_at, layout_id, size, cells = zip(*(each for _, each in lists), strict=True)
-        return cls(
-            np.repeat(codes, counts),
-            _integers(event_time),
-            _integers(ingested_at),
-            _integers(layout_id),
-            _integers(size),
-            b"".join(each or b"" for each in cells),
-        )
-
-    def cut(self, rows: Int64Array) -> list[bytes]:
-        """The cells of these rows."""
-        ends = np.cumsum(self.size)
-        starts = (ends - self.size)[rows].tolist()
-        return [self.cells[start:end] for start, end in zip(starts, ends[rows].tolist(), strict=True)]
+def joined(lists: Sequence[tuple[int, Lists]]) -> StoredRows:
+    """From (entity code, its rows)."""
+    codes = np.array([code for code, _ in lists], dtype=np.int64)
+    counts, event_time, ingested_at, layout_id, size, cells = zip(*(each for _, each in lists), strict=True)
+    return StoredRows(
+        np.repeat(codes, counts),
+        _integers(event_time),
+        _integers(ingested_at),
+        _integers(layout_id),
+        _integers(size),
+        b"".join(each or b"" for each in cells),
+    )
 
 
 class HistoryRows:
@@ -107,10 +76,10 @@ class HistoryRows:
                 held.append((code, lists))
                 count += lists[0]
             if count >= rows:
-                yield StoredRows.joined(held)
+                yield joined(held)
                 held, count = [], 0
         if held:
-            yield StoredRows.joined(held)
+            yield joined(held)
 
     def _of(self, key: int, start: int, end: int) -> Iterator[Lists]:
         given = self._group, key, start, end, *self._among
@@ -126,10 +95,6 @@ class HistoryRows:
             return
         if lists[0]:
             yield lists
-
-
-def _sizes(cells: Sequence[bytes]) -> Int64Array:
-    return np.fromiter(map(len, cells), np.int64, len(cells))
 
 
 def _among(column: str, values: Sequence[int]) -> tuple[str, Sequence[object]]:

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from featurama_core.storage.packed_history import decode, recoded
 from featurama_core.storage.records import ScanBlock
-from featurama_core.storage.sqlite.decoding import decode, recoded
 from featurama_core.storage.sqlite.history import BLOCK_ROWS
 from featurama_core.storage.sqlite.interning import as_json, group_key
 from featurama_core.storage.sqlite.layouts import LayoutCache

@@ -7,11 +7,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from featurama_core.storage.packed_history import StoredRows, decode
 from featurama_core.storage.records import Seeks, Sought
-from featurama_core.storage.sqlite.decoding import decode
 from featurama_core.storage.sqlite.interning import as_json, entity_keys, group_key
 from featurama_core.storage.sqlite.layouts import LayoutCache
-from featurama_core.storage.sqlite.rows import StoredRows
 from featurama_core.types.schema import FeatureDefinition, FeatureGroup
 from featurama_core.types.times import MIN_TIME
 from featurama_core.types.values import Int64Array

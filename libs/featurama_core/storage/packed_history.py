@@ -1,4 +1,4 @@
-"""Rows of `feature_history` -> one History per feature. Pure. Only text is handled value by value in Python.
+"""Packed cells of history -> one History per feature. Pure. Only text is handled value by value in Python.
 
 The key columns are authoritative for the times of a row: a cell with other times, or an unreadable one, is ERROR at the
 time of its key.
@@ -7,23 +7,61 @@ time of its key.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from typing import TypeAlias
+from dataclasses import dataclass, replace
+from typing import Protocol, TypeAlias
 
 import numpy as np
 
 from featurama_core.storage.layouts import Layout, LayoutField
 from featurama_core.storage.packed_cell import unpack, unpack_joined
 from featurama_core.storage.records import History
-from featurama_core.storage.sqlite.layouts import KnownLayouts
-from featurama_core.storage.sqlite.rows import StoredRows
 from featurama_core.types.column import byte_ranks, concatenate, masked
 from featurama_core.types.order import sort_history
 from featurama_core.types.schema import FeatureDefinition
 from featurama_core.types.values import Int64Array, Status
 
+Row: TypeAlias = tuple[int, int, int, int, bytes]
+"""Entity code, event time, ingest time, layout id, cell."""
 Keys: TypeAlias = tuple[Int64Array, Int64Array, Int64Array]
 """Entities, event times and ingest times of the same rows."""
+
+
+class KnownLayouts(Protocol):
+    """The layouts of the cells that are decoded, by id."""
+
+    def __getitem__(self, layout_id: int, /) -> Layout:
+        """The layout with this id."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StoredRows:
+    """h rows in any order. entity: int64[h], codes. event_time, ingested_at, layout_id, size: int64[h]; `size` is the
+    length of the cell. cells: all cells, one after the other.
+    """
+
+    entity: Int64Array
+    event_time: Int64Array
+    ingested_at: Int64Array
+    layout_id: Int64Array
+    size: Int64Array
+    cells: bytes
+
+    def __len__(self) -> int:
+        return len(self.entity)
+
+    @classmethod
+    def of(cls, rows: Sequence[Row]) -> StoredRows:
+        """From rows, each after the code of its entity."""
+        keys = np.array([each[:4] for each in rows], dtype=np.int64).reshape(-1, 4)
+        entity, event_time, ingested_at, layout_id = np.ascontiguousarray(keys.T)
+        cells = [each[4] for each in rows]
+        return cls(entity, event_time, ingested_at, layout_id, _sizes(cells), b"".join(cells))
+
+    def cut(self, rows: Int64Array) -> list[bytes]:
+        """The cells of these rows."""
+        ends = np.cumsum(self.size)
+        starts = (ends - self.size)[rows].tolist()
+        return [self.cells[start:end] for start, end in zip(starts, ends[rows].tolist(), strict=True)]
 
 
 def decode(rows: StoredRows, features: Sequence[FeatureDefinition], layouts: KnownLayouts) -> list[History]:
@@ -39,7 +77,7 @@ def decode(rows: StoredRows, features: Sequence[FeatureDefinition], layouts: Kno
         for number in np.unique(rows.layout_id).tolist():
             mine = rows.layout_id == number
             _decode_layout(rows, np.flatnonzero(mine), order[mine[order]], layouts[number], features, pieces)
-    return [_merged(found, feature) for found, feature in zip(pieces, features, strict=True)]
+    return [merged(found, feature) for found, feature in zip(pieces, features, strict=True)]
 
 
 def join_blocks(blocks: Sequence[list[History]], features: Sequence[FeatureDefinition]) -> list[History]:
@@ -105,7 +143,8 @@ def _decode_layout(
         found.append(History.of(feature, *own, values, status))
 
 
-def _merged(pieces: list[History], feature: FeatureDefinition) -> History:
+def merged(pieces: Sequence[History], feature: FeatureDefinition) -> History:
+    """Histories of a feature -> one, sorted, with equal keys once."""
     if not pieces:
         return History.nothing(feature)
     if len(pieces) == 1:
@@ -127,3 +166,7 @@ def _joined_keys(parts: Sequence[History]) -> Keys:
         np.concatenate([part.event_time for part in parts]),
         np.concatenate([part.ingested_at for part in parts]),
     )
+
+
+def _sizes(cells: Sequence[bytes]) -> Int64Array:
+    return np.fromiter(map(len, cells), np.int64, len(cells))
