@@ -173,13 +173,13 @@ def pandas_labels() -> pd.DataFrame:
 
 
 async def test_columns_of_a_pandas_frame_come_back_with_their_dtypes(store: OpenedStore, tmp_path: Path) -> None:
-    """Of historical features, of a training set, and of its files, which pandas reads."""
+    """Of historical features, of a training set, and of its files, which pandas reads. Frames have the index too."""
     given = pandas_labels()
     past = await store.get_historical_features(given, NAMES)
     built = await store.training_set(given, NAMES)
     await built.write(tmp_path / "set")
     await built.write(tmp_path / "set.arrow")
-    expected = given.reset_index(drop=True)
+    with_index = {"historical", "training set"}
     frames = {
         "historical": past.to_pandas(),
         "historical, by Arrow": past.to_arrow().to_pandas(),
@@ -189,6 +189,7 @@ async def test_columns_of_a_pandas_frame_come_back_with_their_dtypes(store: Open
         "Arrow": await asyncio.to_thread(pd.read_feather, tmp_path / "set.arrow"),
     }
     for name, frame in frames.items():
+        expected = given if name in with_index else given.reset_index(drop=True)
         found = frame[list(expected.columns)]
         assert expected.dtypes.astype(str).to_dict() == found.dtypes.astype(str).to_dict(), name
         pd.testing.assert_frame_equal(expected, found)

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.laws.conftest import arena, examples
+from tests.laws.conftest import arena, examples, pytest_generate_tests
 
-__all__ = ["arena", "examples"]
+__all__ = ["arena", "examples", "pytest_generate_tests"]
