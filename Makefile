@@ -74,7 +74,7 @@ fuzz: export FEATURAMA_FUZZ_INPUTS := $(or $(INPUTS),100000)
 fuzz: $(DEV) ## read 100,000 damaged files and as many odd frames (INPUTS=N for others)
 	$(PY) -m pytest -q -n auto tests/frames/files/test_fuzz.py $(ARGS)
 
-# `test` sets a fault at every third.
+# `test` sets a fault at every fifth.
 faults: export FEATURAMA_FAULT_STRIDE := 1
 faults: $(DEV) ## set a fault at every statement of a write, on both storages
 	$(PY) -m pytest -n 3 $(ARGS) tests/faults/test_law_5_statements.py tests/faults/test_law_5_cluster_statements.py
