@@ -20,6 +20,7 @@ from featurama_core.types.values import (
     UInt8Array,
     ValueArray,
     ValueType,
+    is_whole,
 )
 
 ColumnMessage = columns_pb2.Column | twin_pb2.Column
@@ -30,7 +31,6 @@ ARRAYS = {each: f"{each.label}_values" for each in ValueType}
 """The field of either message that holds the values of a type."""
 MAX_NAME = 256
 """Characters of the name of a column: a path with a role and versions."""
-_PRESENT = int(Status.PRESENT)
 _TYPES: dict[int, ValueType] = {int(each): each for each in ValueType}
 
 
@@ -126,7 +126,7 @@ def _column(message: ColumnMessage, value_type: ValueType, arrays: Arrays, plain
         statuses = plain.present
     else:
         _check_length(name, len(statuses), rows, "statuses")
-        if statuses.tobytes().count(_PRESENT) != rows:
+        if not is_whole(statuses):
             _check_statuses(name, statuses, written=written)
             values = masked(values, value_type, statuses, message.vector_length)
     if event_time is None or written:

@@ -250,7 +250,7 @@ def _not_once(wall: object, timezone: str) -> str:
         return f"{wall} is a day that {timezone} skips; give a time in UTC"
     return (
         f"{wall} is a time that {timezone} skips or has twice (a change of its clocks); declare ambiguous='earlier' or"
-        " 'later', or give it in UTC"
+        " ambiguous='later', or give it in UTC"
     )
 
 

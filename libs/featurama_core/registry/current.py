@@ -85,9 +85,9 @@ class Registry:
 
         While they cannot be read, the last known ones are returned instead, unless fresh ones are wanted.
         """
+        if not fresh and (known := self.current()) is not None and not known.missing(names):
+            return known
         current = self._snapshot
-        if not fresh and current is not None and self._is_current() and not current.missing(names):
-            return current
         called_at = self._monotonic()
         while True:
             self._wanted.update(names)
@@ -102,9 +102,6 @@ class Registry:
                 return current
             if (not fresh or read_at >= called_at) and not snapshot.missing(names):
                 return snapshot
-
-    def _is_current(self) -> bool:
-        return self._monotonic() - self._tried_at <= self._staleness
 
     async def _read(self) -> tuple[Snapshot, float]:
         """One read at a time: a feature is never older than the changes that were read before it."""
@@ -149,7 +146,7 @@ class Registry:
 
     def current(self) -> Snapshot | None:
         """The cached snapshot, if it is not older than `staleness` seconds."""
-        return self._snapshot if self._is_current() else None
+        return self._snapshot if self._monotonic() - self._tried_at <= self._staleness else None
 
     async def resolving(self, look_up: Callable[[Snapshot], T]) -> T:
         """`look_up` on the cached snapshot, again after adding features that it does not hold, and on a fresh one if it

@@ -53,7 +53,7 @@ async def read_plan(
     bounds = ReadBounds(None, now, at_now=True)
     source = ValueSource(namespace, consistency=consistency)
     ids = entities.of_role.get(NO_ROLE)
-    if plan.is_plain and ids is not None and None not in ids:
+    if plan.is_plain and len(entities.of_role) == 1 and ids is not None and None not in ids:
         wanted = [(plan.features, cast("Sequence[str]", ids))]
         (found,) = await latest_values(source, wanted, bounds.rows(None), errors_as_status=True)
         return found

@@ -96,7 +96,7 @@ class Layout:
         return tuple(at for at, field in enumerate(self.fields) if field.value_type in TAIL_TYPES)
 
     @cached_property
-    def _choices(self) -> dict[Sequence[int] | None, Choice]:
+    def _choices(self) -> dict[tuple[int, ...] | None, Choice]:
         """What is known of the fields that reads choose; see `choice`."""
         return {}
 

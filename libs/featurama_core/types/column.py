@@ -10,9 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from featurama_core.types.values import Int64Array, Status, UInt8Array, ValueArray, ValueType, empty_values
-
-_PRESENT = int(Status.PRESENT)
+from featurama_core.types.values import Int64Array, Status, UInt8Array, ValueArray, ValueType, empty_values, is_whole
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,8 +41,7 @@ class Column:
     @property
     def all_present(self) -> bool:
         """Whether every row holds a value."""
-        # A tenth of the time of comparing an array of this size.
-        return self.status.tobytes().count(_PRESENT) == len(self.status)
+        return is_whole(self.status)
 
     def take(self, rows: Int64Array | slice) -> Column:
         """The given rows, in the given order; a slice copies nothing."""

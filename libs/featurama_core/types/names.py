@@ -68,13 +68,17 @@ def entity_id_problem(entity_id: object) -> str | None:
     return None
 
 
-def are_entity_ids(texts: Sequence[str]) -> bool:
-    """True only if all texts are valid entity ids. False says nothing: `entity_id_problem` names the wrong ones."""
-    joined = "".join(texts)
-    if not texts or not joined.isascii() or _CONTROL.search(joined):
+def are_entity_ids(texts: Sequence[str | None]) -> bool:
+    """True only if all texts are valid entity ids, found by few passes. False says nothing: `entity_id_problem` names
+    the wrong ones.
+    """
+    try:
+        joined = "".join(texts)  # type: ignore[arg-type]
+    except TypeError:
         return False
-    sizes = list(map(len, texts))
-    return min(sizes) > 0 and max(sizes) <= MAX_ENTITY_ID_BYTES
+    if not (len(texts) and joined.isascii() and joined.isprintable()):
+        return False
+    return min(map(len, texts)) > 0 and max(map(len, texts)) <= MAX_ENTITY_ID_BYTES  # type: ignore[arg-type]
 
 
 def check_unicode(**texts: str | None) -> None:
@@ -108,17 +112,6 @@ def check_list_of_texts(given: object, field: str) -> None:
             raise InvalidInput(f"{field} holds {item!r:.40}; give texts", field=field)
 
 
-def _are_plain(texts: Sequence[str | None]) -> bool:
-    """Whether all are texts of printable ASCII characters within the length of an id, found by few passes."""
-    try:
-        joined = "".join(texts)  # type: ignore[arg-type]
-    except TypeError:
-        return False
-    if not (joined.isascii() and joined.isprintable()):
-        return False
-    return min(map(len, texts)) > 0 and max(map(len, texts)) <= MAX_ENTITY_ID_BYTES  # type: ignore[arg-type]
-
-
 def check_entity_ids(
     entity_ids: Sequence[str | None], *, limit: int | None = None, field: str = "entity_ids", may_lack: bool = False
 ) -> None:
@@ -135,7 +128,7 @@ def check_entity_ids(
             reason=Reason.LIMIT_EXCEEDED,
             field=field,
         )
-    if _are_plain(entity_ids):
+    if are_entity_ids(entity_ids):
         return
     # Each id is checked once: entities are repeated in rows.
     try:

@@ -25,7 +25,7 @@ INSTANTS = {
     "later": ["2024-10-27T01:30:00+00:00", "2024-03-31T01:30:00+00:00"],
 }
 COLUMNS = {"texts": list, "times": pd.to_datetime}
-FIX = "a change of its clocks); declare ambiguous='earlier' or 'later', or give it in UTC"
+FIX = "a change of its clocks); declare ambiguous='earlier' or ambiguous='later', or give it in UTC"
 
 
 @pytest.mark.parametrize("form", COLUMNS)

@@ -127,7 +127,7 @@ def test_a_mapping_declares_how_texts_and_repeated_hours_are_read(featurama: Fea
     assert ("2024-03-31T01:30:00Z", False) == (storm["event_time"], storm["value"])
     plain = ("--entity-column", "station", "--time-column", "at", "--zone", "Europe/Rome", "--delimiter", ";", "--json")
     ran = featurama("write", "d.csv", *plain)
-    assert "declare --ambiguous earlier or 'later'" in ran.json["problems"][0]
+    assert "declare --ambiguous earlier or --ambiguous later" in ran.json["problems"][0]
     ran = featurama("write", "d.csv", *plain, "--ambiguous", "earlier")
     assert "declare --cast wind=double and --decimal , if it is a number" in ran.json["problems"][0], ran.json
     words = ("--true", "yes", "--false", "no", "--decimal", ",", "--ambiguous", "earlier")

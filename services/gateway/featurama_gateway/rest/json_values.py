@@ -43,10 +43,9 @@ def values_of(column: Column, large_integers: LargeIntegers = "string") -> list[
     values: list[Json] = column.values.tolist()
     if _has_strings(values, column.value_type, large_integers):
         values = [to_json(each, large_integers) for each in values]
-    status = column.status.tobytes()
-    if status.count(_PRESENT) == len(status):
+    if column.all_present:
         return values
-    return [value if each == _PRESENT else None for value, each in zip(values, status, strict=True)]
+    return [value if each == _PRESENT else None for value, each in zip(values, column.status.tobytes(), strict=True)]
 
 
 def times_of(column: Column) -> list[str | None]:

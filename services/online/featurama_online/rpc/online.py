@@ -104,8 +104,9 @@ class OnlineServicer:
 
     async def get_historical_features(self, request: wire.HistoricalRequest, call: Call) -> None:
         """Values as of the label rows, in chunks of complete rows."""
-        wanted = request.features
-        features, service = selection(wanted.references, wanted.service or "")
+        sent = request.features
+        wanted = selection(sent.references, sent.service, dict(sent.ttl_revisions), sent.roles)
+        features, service = list(wanted.references) or None, wanted.service
         store = await self._stores.get(request.namespace)
         entities = await rows_of(store, request.entities, features, service)
         call.rows = len(entities)

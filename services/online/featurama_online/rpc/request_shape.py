@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from featurama.v1 import columns_pb2
 from featurama.v1 import online_service_pb2 as pb
 from featurama_core.api.primitives import Consistency
-from featurama_core.types.errors import InvalidInput, Reason
+from featurama_core.types.errors import InvalidInput
 from featurama_core.types.references import FeatureSelection
 from featurama_core.types.roles import Role
 
-MAX_FEATURES: Final = 1_000
 _REMEMBERED: Final = 1_024
 _LARGEST: Final = 64 * 1024
 """Bytes of a request that is remembered."""
@@ -38,11 +37,9 @@ class RequestShape:
     @classmethod
     def of(cls, request: pb.GetOnlineFeaturesRequest, roles: tuple[Role, ...]) -> RequestShape:
         """Raises InvalidInput for what no read can have."""
-        references, service = selection(request.features, request.feature_service)
-        features = FeatureSelection.of(references, service, dict(request.ttl_revisions), roles)
         return cls(
             request.namespace,
-            features,
+            selection(request.features, request.feature_service, request.ttl_revisions, roles),
             consistency_of(request.consistency),
             request.include_statuses,
             request.include_event_times,
@@ -70,25 +67,13 @@ class RequestShapes:
         return found
 
 
-def selection(features: Sequence[str], service: str) -> tuple[list[str] | None, str | None]:
-    """(references, None) or (None, service). Raises InvalidInput for both, neither or too many references."""
-    if service:
-        if features:
-            raise InvalidInput("name either features or a feature_service, not both", field="feature_service")
-        return None, service
-    if not features:
-        raise InvalidInput(
-            "features is empty; name at least one, or a feature_service",
-            reason=Reason.EMPTY_REQUEST,
-            field="features",
-        )
-    if len(features) > MAX_FEATURES:
-        raise InvalidInput(
-            f"features holds {len(features)} references; at most {MAX_FEATURES} fit one call",
-            reason=Reason.LIMIT_EXCEEDED,
-            field="features",
-        )
-    return list(features), None
+def selection(
+    features: Sequence[str], service: str | None, pins: Mapping[str, int], roles: tuple[Role, ...]
+) -> FeatureSelection:
+    """The features of a request. Raises InvalidInput unless it names references or a feature service."""
+    if service and features:
+        raise InvalidInput("name either features or a feature_service, not both", field="feature_service")
+    return FeatureSelection.of(None if service else list(features), service or None, dict(pins) or None, roles)
 
 
 def consistency_of(number: int) -> Consistency | None:
